@@ -1,0 +1,2 @@
+//! Stages of the writer.
+#![forbid(unsafe_code)]

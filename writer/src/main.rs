@@ -1,0 +1,3 @@
+//! The `forebay` command.
+#![forbid(unsafe_code)]
+fn main() {}
