@@ -1,2 +1,62 @@
-//! The harness.
+//! Forebay's harness: a real PostgreSQL primary, a real physical replica, a real Kafka broker,
+//! and writers as processes of their own.
+//!
+//! A run of tests has one supervisor (`forebay-stack run -- cargo test`), which starts the shared
+//! stack, hands its addresses on by environment variables and takes everything with it when it
+//! ends, whatever way it ends. A test has a database and a topic of its own:
+//!
+//! ```no_run
+//! # use forebay_tests::{Database, Producer, Stack, Topic, Writer, WriterConfig};
+//! # async fn test() -> anyhow::Result<()> {
+//! let stack = Stack::from_env()?;
+//! let database = Database::create(&stack, "sensors").await?;
+//! database.primary().batch_execute("create table sensor (id int primary key)").await?;
+//! database.primary().batch_execute("select forebay.add_target('sensor')").await?;
+//! let topic = Topic::create(stack.kafka(), "sensors", 1).await?;
+//! let sent = Producer::new(stack.kafka())?.send(&topic, 0, None, Some(br#"{"id": 1}"#)).await?;
+//! let config = WriterConfig::new(&stack, &database, "sensors", &topic).flat("public.sensor");
+//! let mut writer = Writer::start(&stack, config)?;
+//! database.wait_until_merged("sensors", &topic, sent).await?;
+//! database.wait_until_replayed().await?;
+//! writer.stop().await?;
+//! # Ok(()) }
+//! ```
+//!
+//! From the outside in:
+//!
+//! - [`supervisor`] starts and ends the stack; [`lifeline`] ends the tests with it;
+//! - [`stack`] is what a test knows of it;
+//! - [`postgres`] and [`broker`] are servers, also for tests that need private ones, made of
+//!   [`process`], [`account`], [`port`] and [`scratch`];
+//! - [`database`], [`topic`], [`producer`], [`writer`] and [`progress`] are what a test is
+//!   written with;
+//! - [`wait`] is how anything waits: for an event, and not for ever.
 #![forbid(unsafe_code)]
+
+pub mod account;
+pub mod broker;
+pub mod database;
+pub mod endpoint;
+pub mod lifeline;
+pub mod port;
+pub mod postgres;
+pub mod process;
+pub mod producer;
+pub mod progress;
+pub mod scratch;
+pub mod stack;
+pub mod supervisor;
+pub mod topic;
+pub mod wait;
+pub mod writer;
+pub mod writer_config;
+
+pub use broker::Broker;
+pub use database::Database;
+pub use endpoint::Endpoint;
+pub use postgres::Postgres;
+pub use producer::{Delivery, Message, Producer};
+pub use stack::Stack;
+pub use topic::Topic;
+pub use writer::Writer;
+pub use writer_config::WriterConfig;

@@ -1,0 +1,166 @@
+//! A test's own database.
+
+use anyhow::{Context, Result};
+use tokio_postgres::Client;
+
+use crate::{Endpoint, Stack, progress, stack::unique};
+
+/// A fresh database with the extension, and a login role for a writer. It stays until the stack
+/// goes.
+pub struct Database {
+    name: String,
+    writer_role: String,
+    primary: Endpoint,
+    replica: Option<Endpoint>,
+    client: Client,
+}
+
+impl Database {
+    /// A database on the shared stack, with `create extension forebay`.
+    ///
+    /// # Errors
+    ///
+    /// If it can't be made.
+    pub async fn create(stack: &Stack, prefix: &str) -> Result<Self> {
+        Self::create_on(stack.primary(), Some(stack.replica()), prefix).await
+    }
+
+    /// A database on a private primary, with `create extension forebay`.
+    ///
+    /// # Errors
+    ///
+    /// If it can't be made.
+    pub async fn create_on(
+        primary: &Endpoint,
+        replica: Option<&Endpoint>,
+        prefix: &str,
+    ) -> Result<Self> {
+        let mut database = Self::create_empty(primary, replica, prefix).await?;
+        database.create_extension().await?;
+        Ok(database)
+    }
+
+    /// A database without the extension. Its writer's role is made all the same, but is member
+    /// of nothing until [`create_extension`](Self::create_extension).
+    ///
+    /// # Errors
+    ///
+    /// If it can't be made.
+    pub async fn create_empty(
+        primary: &Endpoint,
+        replica: Option<&Endpoint>,
+        prefix: &str,
+    ) -> Result<Self> {
+        let name = unique(prefix);
+        let writer_role = format!("{name}_writer");
+        let client = primary.connect("postgres").await?;
+        client.batch_execute(&format!("create role {writer_role} login")).await?;
+        client.batch_execute(&format!("create database {name}")).await?;
+        let client = primary.connect(&name).await?;
+        Ok(Self { name, writer_role, primary: primary.clone(), replica: replica.cloned(), client })
+    }
+
+    /// Makes the extension, and the writer's role a member of `forebay_writer`.
+    ///
+    /// # Errors
+    ///
+    /// If the server has no extension to make.
+    pub async fn create_extension(&mut self) -> Result<()> {
+        self.client.batch_execute("create extension forebay").await.context("create extension")?;
+        let grant = format!("grant forebay_writer to {}", self.writer_role);
+        self.client.batch_execute(&grant).await.context("grant forebay_writer")
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The login role of its writer, a member of `forebay_writer` and of nothing else.
+    #[must_use]
+    pub fn writer_role(&self) -> &str {
+        &self.writer_role
+    }
+
+    /// A superuser's connection to the primary, for the test's own statements.
+    #[must_use]
+    pub fn primary(&self) -> &Client {
+        &self.client
+    }
+
+    /// Where the primary is.
+    #[must_use]
+    pub fn primary_endpoint(&self) -> &Endpoint {
+        &self.primary
+    }
+
+    /// Where the replica is, if it has one.
+    #[must_use]
+    pub fn replica_endpoint(&self) -> Option<&Endpoint> {
+        self.replica.as_ref()
+    }
+
+    /// Another superuser's connection to the primary.
+    ///
+    /// # Errors
+    ///
+    /// If the server refuses it.
+    pub async fn connect_primary(&self) -> Result<Client> {
+        self.primary.connect(&self.name).await
+    }
+
+    /// A connection to the primary as a given role.
+    ///
+    /// # Errors
+    ///
+    /// If the server refuses it.
+    pub async fn connect_primary_as(&self, role: &str) -> Result<Client> {
+        self.primary.connect_as(&self.name, role).await
+    }
+
+    /// A superuser's connection to the replica, where the database is already visible.
+    ///
+    /// # Errors
+    ///
+    /// If there is no replica, or it refuses the connection.
+    pub async fn connect_replica(&self) -> Result<Client> {
+        self.wait_until_replayed().await?;
+        self.replica()?.connect(&self.name).await
+    }
+
+    /// A connection to the replica as a given role, which it already knows.
+    ///
+    /// # Errors
+    ///
+    /// If there is no replica, or it refuses the connection.
+    pub async fn connect_replica_as(&self, role: &str) -> Result<Client> {
+        self.wait_until_replayed().await?;
+        self.replica()?.connect_as(&self.name, role).await
+    }
+
+    /// Connects again, after the primary was restarted or another took its place.
+    ///
+    /// # Errors
+    ///
+    /// If the server refuses the connection.
+    pub async fn reconnect(&mut self, primary: &Endpoint) -> Result<()> {
+        self.client = primary.connect(&self.name).await?;
+        self.primary = primary.clone();
+        Ok(())
+    }
+
+    /// Waits until the replica has replayed all that the primary has written up to now.
+    ///
+    /// # Errors
+    ///
+    /// If there is no replica, or it does not get there in time.
+    pub async fn wait_until_replayed(&self) -> Result<()> {
+        let row = self.client.query_one("select pg_current_wal_lsn()", &[]).await?;
+        progress::wait_until_replayed(self.replica()?, row.get(0)).await
+    }
+
+    fn replica(&self) -> Result<&Endpoint> {
+        self.replica.as_ref().context("this database has no replica")
+    }
+}
