@@ -30,7 +30,7 @@ impl Broker {
     ///
     /// # Errors
     ///
-    /// If it does not come up: the message names its log file.
+    /// If it does not come up: with the end of its log.
     pub async fn create(scratch: &Path, name: &str, settings: &[(&str, &str)]) -> Result<Self> {
         let directory = account::make_directory(&scratch.join(name))?;
         let port = port::free()?;
@@ -90,7 +90,7 @@ impl Broker {
             }
         })
         .await
-        .with_context(|| format!("start the broker (log: {})", self.log().display()))
+        .with_context(|| process::log_tail(&self.log()))
     }
 
     /// Stops it in order.

@@ -5,6 +5,7 @@ pub mod shared_memory;
 use std::{
     env, fs,
     io::Write,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::Command,
     time::Duration,
@@ -53,7 +54,7 @@ impl Postgres {
     ///
     /// # Errors
     ///
-    /// If it does not come up: the message names its log file.
+    /// If it does not come up: with the end of its log.
     pub async fn primary(scratch: &Path, name: &str, settings: &[(&str, &str)]) -> Result<Self> {
         let mut server = Self::new(scratch, name)?;
         let mut initdb = server.command("initdb")?;
@@ -71,7 +72,7 @@ impl Postgres {
     ///
     /// # Errors
     ///
-    /// If it does not come up: the message names its log file.
+    /// If it does not come up: with the end of its log.
     pub async fn replica(
         scratch: &Path,
         name: &str,
@@ -91,6 +92,8 @@ impl Postgres {
 
     fn new(scratch: &Path, name: &str) -> Result<Self> {
         let directory = account::make_directory(&scratch.join(name))?;
+        // PostgreSQL does not start in a directory that others can read.
+        fs::set_permissions(&directory, fs::Permissions::from_mode(0o700))?;
         let endpoint = Endpoint { port: port::free()? };
         Ok(Self { name: name.to_owned(), directory, endpoint, process: None })
     }
@@ -168,7 +171,7 @@ impl Postgres {
             }
         })
         .await
-        .with_context(|| format!("start server (log: {})", self.log().display()))?;
+        .with_context(|| process::log_tail(&self.log()))?;
         Ok(())
     }
 

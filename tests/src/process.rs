@@ -1,7 +1,7 @@
 //! Processes: run to the end, or kept until they are stopped.
 
 use std::{
-    fs::File,
+    fs::{self, File},
     os::unix::process::CommandExt,
     path::Path,
     process::{Child, Command, ExitStatus, Stdio},
@@ -140,4 +140,14 @@ pub fn run(name: &str, mut command: Command) -> Result<String> {
         bail!("{name}: {}: {}", output.status, said.trim());
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// The end of a log file, for a message: the file itself goes with the scratch directory.
+#[must_use]
+pub fn log_tail(log: &Path) -> String {
+    let text = fs::read(log).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let lines: Vec<&str> = text.lines().collect();
+    let last = &lines[lines.len().saturating_sub(20)..];
+    format!("{} ends with:\n{}", log.display(), last.join("\n"))
 }
