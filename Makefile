@@ -1,0 +1,59 @@
+# The project's commands. `make help` lists them.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help setup build lint unit integration test demo bench clean
+
+TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
+FOREBAY_CACHE := $(or $(FOREBAY_CACHE),$(shell scripts/cache-dir))
+PGRX_HOME := $(or $(PGRX_HOME),$(FOREBAY_CACHE)/pgrx)
+PG_CONFIG := $(or $(PG_CONFIG),/usr/lib/postgresql/15/bin/pg_config)
+export FOREBAY_CACHE PGRX_HOME PG_CONFIG
+
+# What the tests build: the failpoints are never in a release.
+FAILPOINTS := --features failpoints
+CRATES := -p forebay-writer -p forebay-tests
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+	@echo "  make demo KEEP=1            leave the demo's servers running until Ctrl-C"
+	@echo "  make bench ROWS=100000      a smaller benchmark (default: 1000000)"
+	@echo "  make integration ARGS='--test harness -- --nocapture'"
+
+setup: ## install what building, testing and showing need
+	@scripts/setup
+
+build: setup ## build the writer and the extension, for use
+	cargo build --release $(CRATES) -p forebay
+
+lint: setup ## formatting and clippy, for all crates
+	cargo fmt --all --check
+	cargo clippy --quiet $(CRATES) --all-targets --features forebay-writer/failpoints -- -D warnings
+	cargo clippy --quiet -p forebay $(FAILPOINTS) -- -D warnings
+
+unit: setup ## the tests that need no server
+	cargo test --quiet $(CRATES) --lib --bins --features forebay-writer/failpoints
+
+integration: setup ## the tests against a primary, a replica and a broker; ARGS= goes to cargo test
+	scripts/install-extension $(FAILPOINTS)
+	cargo build --quiet -p forebay-writer $(FAILPOINTS)
+	cargo build --quiet -p forebay-tests --bins --tests
+	FOREBAY_BIN=$(TARGET)/debug/forebay $(TARGET)/debug/forebay-stack run -- \
+	    cargo test --quiet -p forebay-tests $(or $(ARGS),--test '*')
+
+test: lint unit integration ## everything that must pass
+
+demo: setup ## the whole path on a real Butler repository, shown in the terminal
+	scripts/install-extension --release
+	cargo build --release --quiet $(CRATES)
+	FOREBAY_BIN=$(TARGET)/release/forebay $(TARGET)/release/forebay-demo $(if $(KEEP),--keep)
+
+bench: setup ## rows per second against COPY and hand-written SQL; ROWS= makes it smaller
+	scripts/install-extension --release
+	cargo build --release --quiet $(CRATES)
+	FOREBAY_BIN=$(TARGET)/release/forebay \
+	    $(TARGET)/release/forebay-bench $(if $(ROWS),--rows $(ROWS))
+
+clean: ## remove what was built here (not the cache folder)
+	cargo clean
