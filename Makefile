@@ -40,7 +40,7 @@ integration: setup ## the tests against a primary, a replica and a broker; ARGS=
 	cargo build --quiet -p forebay-writer $(FAILPOINTS)
 	cargo build --quiet -p forebay-tests --bins --tests
 	FOREBAY_BIN=$(TARGET)/debug/forebay $(TARGET)/debug/forebay-stack run -- \
-	    cargo test --quiet -p forebay-tests $(or $(ARGS),--test '*')
+	    cargo test -p forebay-tests $(or $(ARGS),--test '*')
 
 test: lint unit integration ## everything that must pass
 

@@ -1,9 +1,11 @@
 //! A test's own database.
 
+use std::path::Path;
+
 use anyhow::{Context, Result};
 use tokio_postgres::Client;
 
-use crate::{Endpoint, Stack, progress, stack::unique};
+use crate::{Endpoint, Stack, endpoint::SUPERUSER, postgres, process, progress, stack::unique};
 
 /// A fresh database with the extension, and a login role for a writer. It stays until the stack
 /// goes.
@@ -51,7 +53,20 @@ impl Database {
         replica: Option<&Endpoint>,
         prefix: &str,
     ) -> Result<Self> {
-        let name = unique(prefix);
+        Self::create_named(primary, replica, &unique(prefix)).await
+    }
+
+    /// A database with exactly this name, without the extension.
+    ///
+    /// # Errors
+    ///
+    /// If it can't be made.
+    pub async fn create_named(
+        primary: &Endpoint,
+        replica: Option<&Endpoint>,
+        name: &str,
+    ) -> Result<Self> {
+        let name = name.to_owned();
         let writer_role = format!("{name}_writer");
         let client = primary.connect("postgres").await?;
         client.batch_execute(&format!("create role {writer_role} login")).await?;
@@ -69,6 +84,18 @@ impl Database {
         self.client.batch_execute("create extension forebay").await.context("create extension")?;
         let grant = format!("grant forebay_writer to {}", self.writer_role);
         self.client.batch_execute(&grant).await.context("grant forebay_writer")
+    }
+
+    /// Runs a file of SQL with psql, up to its first error.
+    ///
+    /// # Errors
+    ///
+    /// If it has one.
+    pub async fn load(&self, file: &Path) -> Result<()> {
+        let mut psql = postgres::client_command("psql")?;
+        psql.args(["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--dbname"]);
+        psql.arg(self.primary.dsn(&self.name, SUPERUSER)).arg("--file").arg(file);
+        tokio::task::spawn_blocking(|| process::run("psql", psql)).await?.map(drop)
     }
 
     /// Its name.

@@ -30,11 +30,13 @@
 //!   [`process`], [`account`], [`port`] and [`scratch`];
 //! - [`database`], [`topic`], [`producer`], [`writer`] and [`progress`] are what a test is
 //!   written with;
+//! - [`butler_sample`] is a real Butler repository, and two visits' events for it;
 //! - [`wait`] is how anything waits: for an event, and not for ever.
 #![forbid(unsafe_code)]
 
 pub mod account;
 pub mod broker;
+pub mod butler_sample;
 pub mod database;
 pub mod endpoint;
 pub mod lifeline;

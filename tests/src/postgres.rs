@@ -266,6 +266,15 @@ impl Drop for Postgres {
     }
 }
 
+/// A client program of the same PostgreSQL, such as `psql`, run by the harness's own account.
+///
+/// # Errors
+///
+/// If PostgreSQL is not there.
+pub fn client_command(program: &str) -> Result<Command> {
+    Ok(account::own_command(program_directory()?.join(program)))
+}
+
 /// The programs of the PostgreSQL that `$PG_CONFIG` tells of (default: Debian's 15).
 fn program_directory() -> Result<PathBuf> {
     let pg_config = env::var_os("PG_CONFIG")

@@ -7,6 +7,7 @@ use std::{
     env,
     path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
+    time::Duration,
 };
 
 use anyhow::{Context, Result, bail};
@@ -23,6 +24,7 @@ pub struct Writer {
     output: Output,
     http_port: u16,
     config_file: PathBuf,
+    log_file: PathBuf,
 }
 
 impl Writer {
@@ -40,8 +42,9 @@ impl Writer {
         command.envs(config.environment()).stderr(Stdio::piped());
         let mut process = Process::start(&name, command)?;
         let stderr = process.take_stderr().context("standard error of the writer")?;
-        let output = Output::read(stderr, &stack.scratch().join(format!("{name}.log")))?;
-        Ok(Self { process, output, http_port, config_file })
+        let log_file = stack.scratch().join(format!("{name}.log"));
+        let output = Output::read(stderr, &log_file)?;
+        Ok(Self { process, output, http_port, config_file, log_file })
     }
 
     /// Its process id.
@@ -60,6 +63,18 @@ impl Writer {
     #[must_use]
     pub fn config_file(&self) -> &Path {
         &self.config_file
+    }
+
+    /// A copy of what it writes to standard error.
+    #[must_use]
+    pub fn log_file(&self) -> &Path {
+        &self.log_file
+    }
+
+    /// The port of its HTTP server.
+    #[must_use]
+    pub fn http_port(&self) -> u16 {
+        self.http_port
     }
 
     /// Asks its HTTP server for a path.
@@ -155,6 +170,15 @@ impl Writer {
     pub async fn wait_for_exit(&mut self) -> Result<ExitStatus> {
         let ended = self.process.wait_for_exit(wait::LIMIT).await;
         ended.with_context(|| self.output.tail())
+    }
+
+    /// Waits for its end as long as that takes: for people, not for tests.
+    ///
+    /// # Errors
+    ///
+    /// If the system does not say.
+    pub async fn wait_for_end(&mut self) -> Result<ExitStatus> {
+        self.process.wait_for_exit(Duration::MAX).await
     }
 
     /// SIGTERM, and waits for an end with exit code 0.

@@ -1,0 +1,56 @@
+//! The sample of Butler data in `tests/data/butler`.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result};
+
+/// A fresh repository with the sample's dataset types and run, as SQL for psql.
+#[must_use]
+pub fn schema() -> PathBuf {
+    directory().join("schema.sql")
+}
+
+/// The payloads of the sample's `pp-output` events. The first is the bootstrap event, which all
+/// others need; then come two visits of 189 detectors.
+///
+/// # Errors
+///
+/// If the file can't be read.
+pub fn events() -> Result<Vec<Vec<u8>>> {
+    let path = directory().join("events.jsonl.zst");
+    let file = File::open(&path).with_context(|| format!("open {}", path.display()))?;
+    let lines = BufReader::new(zstd::Decoder::new(file)?).split(b'\n');
+    lines.collect::<std::io::Result<_>>().with_context(|| format!("read {}", path.display()))
+}
+
+/// The rows per table after the sample was ingested by the official client.
+///
+/// # Errors
+///
+/// If the file can't be read.
+pub fn row_counts() -> Result<BTreeMap<String, i64>> {
+    let path = directory().join("events.manifest.txt");
+    let text = fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
+    text.lines()
+        .map(|line| {
+            let (table, rows) = line.split_once('|').context("no `|`")?;
+            Ok((table.to_owned(), rows.parse()?))
+        })
+        .collect::<Result<_>>()
+        .with_context(|| format!("understand {}", path.display()))
+}
+
+/// Whether a table holds the overlaps of regions with the sky's pixels, which are not yet filled.
+#[must_use]
+pub fn is_overlap_table(table: &str) -> bool {
+    table.contains("_skypix_overlap")
+}
+
+fn directory() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("data/butler")
+}
