@@ -1,0 +1,47 @@
+//! One column of a target.
+
+use crate::encode::Encoder;
+
+/// A column that events can name: not dropped, not generated.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Column {
+    /// Its number in `pg_attribute`.
+    pub attnum: i16,
+    /// Its name.
+    pub name: String,
+    /// The oid of its type.
+    pub type_oid: u32,
+    /// Its type modifier; −1 if it has none.
+    pub typmod: i32,
+    /// The type as SQL spells it, for messages.
+    pub type_name: String,
+    /// Whether it is declared not null.
+    pub not_null: bool,
+    /// How its values are encoded; none if the writer has no encoder for the type.
+    pub encoder: Option<Encoder>,
+    /// Whether it is part of the target's key. Set by [`Target::new`](super::Target::new).
+    pub in_key: bool,
+}
+
+impl Column {
+    /// A column of this type.
+    pub fn new(
+        attnum: i16,
+        name: impl Into<String>,
+        type_oid: u32,
+        typmod: i32,
+        type_name: impl Into<String>,
+        not_null: bool,
+    ) -> Self {
+        Self {
+            attnum,
+            name: name.into(),
+            type_oid,
+            typmod,
+            type_name: type_name.into(),
+            not_null,
+            encoder: Encoder::for_type(type_oid),
+            in_key: false,
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! Reads the catalog from the database.
+
+use tokio_postgres::{Client, Row};
+
+use super::{Catalog, Column, Target};
+
+const LOAD: &str = include_str!("load.sql");
+const ENCODING: &str = "select pg_catalog.getdatabaseencoding()::pg_catalog.text";
+
+/// Why the catalog could not be loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum CatalogError {
+    /// A query failed; the SQLSTATE says whose fault it is.
+    #[error("load the registered targets")]
+    Query(#[from] tokio_postgres::Error),
+    /// Text of an event could fail to convert, in the middle of a COPY.
+    #[error("the database's encoding is {0}; the writer needs UTF8")]
+    Encoding(String),
+}
+
+impl Catalog {
+    /// Loads all registered targets.
+    pub async fn load(client: &Client) -> Result<Self, CatalogError> {
+        let encoding: String = client.query_one(ENCODING, &[]).await?.try_get(0)?;
+        if encoding != "UTF8" {
+            return Err(CatalogError::Encoding(encoding));
+        }
+        let mut targets = Vec::new();
+        let mut pending: Option<Pending> = None;
+        for row in client.query(LOAD, &[]).await? {
+            let relation: u32 = row.try_get(0)?;
+            if pending.as_ref().is_none_or(|pending| pending.relation != relation) {
+                targets.extend(pending.take().map(Pending::finish));
+                pending = Some(Pending::begin(relation, &row)?);
+            }
+            if let (Some(pending), Some(attnum)) = (&mut pending, row.try_get(5)?) {
+                pending.columns.push(Column::new(
+                    attnum,
+                    row.try_get::<_, String>(6)?,
+                    row.try_get(7)?,
+                    row.try_get(8)?,
+                    row.try_get::<_, String>(10)?,
+                    row.try_get(9)?,
+                ));
+            }
+        }
+        targets.extend(pending.map(Pending::finish));
+        Ok(Self::new(targets))
+    }
+}
+
+/// A target whose columns are being read.
+struct Pending {
+    relation: u32,
+    schema: String,
+    name: String,
+    key: Vec<String>,
+    on_conflict: String,
+    columns: Vec<Column>,
+}
+
+impl Pending {
+    fn begin(relation: u32, row: &Row) -> Result<Self, tokio_postgres::Error> {
+        Ok(Self {
+            relation,
+            schema: row.try_get(1)?,
+            name: row.try_get(2)?,
+            key: row.try_get::<_, Option<Vec<String>>>(3)?.unwrap_or_default(),
+            on_conflict: row.try_get(4)?,
+            columns: Vec::new(),
+        })
+    }
+
+    fn finish(self) -> Target {
+        let on_conflict = self.on_conflict.as_str().into();
+        Target::new(self.relation, self.schema, self.name, &self.key, on_conflict, self.columns)
+    }
+}

@@ -1,0 +1,17 @@
+//! Bytes of a message into rows of targets, or a reason why not. Nothing here panics, recurses or
+//! allocates without bound, whatever the bytes.
+
+mod butler;
+mod flat;
+mod format;
+mod row_values;
+mod row_writer;
+mod rows;
+
+pub use butler::{Butler, ButlerResolve};
+pub use flat::Flat;
+pub use format::{Format, FormatConfig, FormatError};
+pub use row_writer::{Op, RowWriter};
+pub use rows::Rows;
+
+pub(crate) use row_writer::{BATCH_AT, EVENT_AT};

@@ -1,0 +1,118 @@
+//! A JSON object as a row: its members by the target's columns.
+
+use super::{Op, RowWriter};
+use crate::catalog::{Catalog, Column, OnConflict, Target, TargetIndex};
+use crate::encode::field;
+use crate::json::{Json, duplicate_key, visit_object};
+use crate::rejection::{Rejection, SqlState};
+
+/// The members of a JSON object by the position of their column. Used again for the rows of one
+/// event.
+#[derive(Debug, Default)]
+pub(super) struct RowValues<'a> {
+    values: Vec<Option<Json<'a>>>,
+    /// Scratch for `_given`.
+    given: Vec<i16>,
+}
+
+impl<'a> RowValues<'a> {
+    /// Reads the object. Columns that it doesn't have, and those that it has twice, are refused.
+    pub fn read(&mut self, target: &Target, object: &'a str) -> Result<(), Rejection> {
+        let columns = target.columns();
+        self.values.clear();
+        self.values.resize(columns.len(), None);
+        // Producers keep an order: the next member is likely the next column that was named.
+        let mut expected = 0;
+        visit_object(object, |key, value| {
+            let position = find(columns, expected, &key).ok_or_else(|| unknown_column(&key))?;
+            if self.values[position].replace(value).is_some() {
+                return Err(duplicate_key(&key));
+            }
+            expected = position + 1;
+            Ok(())
+        })
+    }
+
+    /// Writes what was read as a row of the target. Of a delete only the key counts.
+    pub fn write(
+        &mut self,
+        index: TargetIndex,
+        target: &Target,
+        op: Op,
+        rows: &mut RowWriter<'_>,
+    ) -> Result<(), Rejection> {
+        let Self { values, given } = self;
+        let some_named = op == Op::Upsert && values.contains(&None);
+        given.clear();
+        if some_named {
+            let named = target.columns().iter().zip(&*values).filter(|(_, value)| value.is_some());
+            given.extend(named.map(|(column, _)| column.attnum));
+        }
+        let given = some_named.then_some(given.as_slice());
+        rows.row(index, target, op, given, |position, column, out| {
+            let value = values.get(position).copied().flatten();
+            if column.in_key && value.is_none_or(Json::is_null) {
+                return Err(null_key(column));
+            }
+            match value {
+                Some(value) if op == Op::Upsert || column.in_key => encode(column, value, out),
+                _ => {
+                    field::null(out);
+                    Ok(())
+                }
+            }
+        })
+    }
+}
+
+/// Appends a column's field. A refusal names the column.
+fn encode(column: &Column, value: Json<'_>, out: &mut Vec<u8>) -> Result<(), Rejection> {
+    // A target with a column without encoder is refused before.
+    let Some(encoder) = column.encoder else { return Err(unknown_column(&column.name)) };
+    encoder
+        .encode(value, out)
+        .map_err(|rejection| rejection.within(format_args!("column \"{}\"", column.name)))
+}
+
+/// The position of the column of this name, looked for from `expected` on, all around.
+fn find(columns: &[Column], expected: usize, name: &str) -> Option<usize> {
+    let (before, after) = columns.split_at_checked(expected).unwrap_or((columns, &[]));
+    let is_it = |column: &Column| column.name == name;
+    match after.iter().position(is_it) {
+        Some(position) => Some(before.len() + position),
+        None => before.iter().position(is_it),
+    }
+}
+
+/// The target of this index, if events may name it and ask this of it.
+pub(super) fn eligible(
+    catalog: &Catalog,
+    index: TargetIndex,
+    op: Op,
+) -> Result<&Target, Rejection> {
+    let target = catalog.target(index);
+    let refuse = |reason: String| {
+        Err(Rejection::new(SqlState::FEATURE_NOT_SUPPORTED, reason).about(target.qualified_name()))
+    };
+    if let Some(reason) = target.unsupported() {
+        return refuse(reason.to_owned());
+    }
+    if *target.on_conflict() == OnConflict::Resolve {
+        return refuse("rows of this target come from its own format only".to_owned());
+    }
+    if op == Op::Delete && !target.has_key() {
+        return refuse("a target without key takes no deletes".to_owned());
+    }
+    Ok(target)
+}
+
+fn unknown_column(name: &str) -> Rejection {
+    Rejection::new(SqlState::UNDEFINED_COLUMN, format!("there is no column \"{name}\" to write"))
+}
+
+fn null_key(column: &Column) -> Rejection {
+    Rejection::new(
+        SqlState::NOT_NULL_VIOLATION,
+        format!("key column \"{}\" is null or missing", column.name),
+    )
+}

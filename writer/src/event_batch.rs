@@ -1,0 +1,144 @@
+//! The arena of one batch: the rows of its events, encoded for COPY, and the events themselves,
+//! which dead letters need whole.
+//!
+//! Buffers grow as events are pushed, and keep their capacity when the batch is cleared. An event
+//! that is refused half-way leaves no row behind.
+
+mod copy;
+mod event;
+mod partition;
+mod target_rows;
+
+use crate::catalog::{Catalog, TargetIndex};
+use crate::decode::{Format, RowWriter};
+use crate::position::{Offset, Partition, Topic};
+use crate::record::Record;
+use crate::rejection::Rejection;
+
+pub use copy::CopyChunks;
+pub use event::EventRef;
+pub use partition::{BatchPosition, LastRecord};
+
+use event::Events;
+use partition::Partitions;
+pub(crate) use target_rows::RowBuffers;
+
+/// The events of one batch. Push, [`seal`](Self::seal), read, [`clear`](Self::clear).
+#[derive(Debug, Default)]
+pub struct EventBatch {
+    events: Events,
+    rows: RowBuffers,
+    partitions: Partitions,
+    /// By the event's index; in the order of arrival.
+    rejections: Vec<(u32, Rejection)>,
+    /// What the rejections' texts take.
+    rejection_bytes: usize,
+}
+
+impl EventBatch {
+    /// An empty batch.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Decodes a record into the batch. If it can't be, that is the event's rejection, and none of
+    /// its rows stays. Offsets of a partition must ascend. The batch must be sealed (again) before
+    /// it is read.
+    pub fn push(&mut self, record: &Record<'_>, format: &Format, catalog: &Catalog) {
+        let partition = self.partitions.find_or_add(record.topic, record.partition, record.offset);
+        let event = self.events.push(record, partition);
+        self.partitions.record(partition, event, record.offset);
+        self.rows.begin_event(event, record.payload.map_or(0, <[u8]>::len));
+        let mut writer = RowWriter::new(&mut self.rows);
+        if let Err(rejection) = format.decode(catalog, record, &mut writer) {
+            self.rows.roll_back_event();
+            self.rejection_bytes += rejection.message.len() + size_of::<Rejection>();
+            self.rejections.push((event, rejection));
+        }
+    }
+
+    /// Says that a partition has been read up to `next_offset`, though its last offsets have no
+    /// record: transaction markers and aborted records. Going back is ignored.
+    pub fn advance_to(&mut self, topic: &Topic, partition: Partition, next_offset: Offset) {
+        let index = self.partitions.find_or_add(topic, partition, next_offset);
+        self.partitions.advance(index, next_offset);
+    }
+
+    /// Whether there is neither an event nor a progress to merge.
+    pub fn is_empty(&self) -> bool {
+        self.partitions.is_empty()
+    }
+
+    /// How many events were pushed, rejected ones included.
+    pub fn event_count(&self) -> usize {
+        self.events.len()
+    }
+
+    /// How many rows the events that were not rejected have.
+    pub fn row_count(&self) -> usize {
+        self.rows.row_count()
+    }
+
+    /// Bytes that are buffered: rows, events, rejections.
+    pub fn byte_count(&self) -> usize {
+        self.rows.byte_count() + self.events.byte_count() + self.rejection_bytes
+    }
+
+    /// Forgets everything, and keeps the memory for the next batch, unless far more was allocated
+    /// than this one needed.
+    pub fn clear(&mut self) {
+        self.events.clear();
+        self.rows.clear();
+        self.partitions.clear();
+        self.rejections.clear();
+        self.rejection_bytes = 0;
+    }
+
+    /// Numbers the events 0, 1, 2 … by (topic, partition, offset).
+    pub fn seal(&mut self) {
+        self.events.number(&self.partitions);
+        let events = &self.events;
+        self.rejections.sort_by_key(|(event, _)| events.number_of(*event));
+    }
+
+    /// The positions that merging this batch takes each of its partitions to, by (topic,
+    /// partition).
+    pub fn positions(&self) -> Vec<BatchPosition> {
+        self.partitions.positions(&self.events)
+    }
+
+    /// The targets that have rows, with their number.
+    pub fn targets(&self) -> impl Iterator<Item = (TargetIndex, u64)> {
+        self.rows.targets()
+    }
+
+    /// A target's rows as the chunks of a binary COPY, from header to trailer. `batch_id` is the
+    /// transaction that stages them. The batch must be sealed.
+    pub fn copy_chunks(&self, target: TargetIndex, batch_id: u64) -> CopyChunks<'_> {
+        CopyChunks::new(self.rows.of_target(target), &self.events, batch_id)
+    }
+
+    /// The events that decoding refused, by their number. The batch must be sealed.
+    pub fn rejections(&self) -> impl Iterator<Item = (i32, &Rejection)> {
+        self.rejections.iter().map(|(event, rejection)| (self.events.number_of(*event), rejection))
+    }
+
+    /// The event of this number, if there is one. The batch must be sealed.
+    pub fn event(&self, number: i32) -> Option<EventRef<'_>> {
+        self.events.get(number, &self.partitions)
+    }
+}
+
+/// Empties a buffer for the next batch. Memory that this batch made little use of is given back,
+/// so that one giant doesn't stay for ever.
+fn recycle<T>(buffer: &mut Vec<T>) {
+    const KEPT_BYTES: usize = 1 << 20;
+    let used = buffer.len();
+    buffer.clear();
+    if buffer.capacity() * size_of::<T>() > KEPT_BYTES && buffer.capacity() / 4 > used {
+        buffer.shrink_to(used * 2);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,127 @@
+//! Encoded rows, one growing buffer per target.
+
+use super::recycle;
+use crate::catalog::TargetIndex;
+use crate::rejection::{Rejection, SqlState};
+
+/// The rows of one target.
+#[derive(Debug, Default)]
+pub(super) struct TargetRows {
+    /// Rows of binary COPY, one after the other, with `_batch` and `_event` still zero.
+    pub bytes: Vec<u8>,
+    /// Where each row begins, and the index of its event.
+    pub starts: Vec<RowStart>,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) struct RowStart {
+    pub event: u32,
+    pub start: usize,
+}
+
+/// The buffers of all targets, and what it takes to undo the event that is being decoded.
+#[derive(Debug, Default)]
+pub(crate) struct RowBuffers {
+    targets: Vec<TargetRows>,
+    row_count: usize,
+    byte_count: usize,
+    event: u32,
+    event_rows: i32,
+    event_bytes: usize,
+    event_limit: usize,
+    /// Where the targets that this event has rows of stood before it.
+    marks: Vec<Mark>,
+}
+
+#[derive(Debug)]
+struct Mark {
+    target: usize,
+    bytes: usize,
+    rows: usize,
+}
+
+impl RowBuffers {
+    /// Begins an event. Its rows may take much more than its payload, since columns that it
+    /// doesn't name take room too, but not any amount.
+    pub fn begin_event(&mut self, event: u32, payload_length: usize) {
+        const LEAST_LIMIT: usize = 64 << 20;
+        self.event = event;
+        self.event_rows = 0;
+        self.event_bytes = 0;
+        self.event_limit = LEAST_LIMIT.saturating_add(payload_length.saturating_mul(4));
+        self.marks.clear();
+    }
+
+    /// Takes back all rows of the event.
+    pub fn roll_back_event(&mut self) {
+        for mark in self.marks.drain(..) {
+            let rows = &mut self.targets[mark.target];
+            rows.bytes.truncate(mark.bytes);
+            rows.starts.truncate(mark.rows);
+        }
+        self.row_count -= self.event_rows as usize;
+        self.byte_count -= self.event_bytes;
+        self.event_rows = 0;
+        self.event_bytes = 0;
+    }
+
+    /// Appends one row of the event, which `write` writes into the buffer, knowing the row's
+    /// number in its event. If that fails, the event has to be rolled back.
+    pub fn append(
+        &mut self,
+        target: TargetIndex,
+        write: impl FnOnce(&mut Vec<u8>, i32) -> Result<(), Rejection>,
+    ) -> Result<(), Rejection> {
+        let TargetIndex(target) = target;
+        if target >= self.targets.len() {
+            self.targets.resize_with(target + 1, TargetRows::default);
+        }
+        let rows = &mut self.targets[target];
+        let start = rows.bytes.len();
+        if rows.starts.last().is_none_or(|last| last.event != self.event) {
+            self.marks.push(Mark { target, bytes: start, rows: rows.starts.len() });
+        }
+        rows.starts.push(RowStart { event: self.event, start });
+        self.row_count += 1;
+        let number = self.event_rows;
+        self.event_rows += 1;
+        let written = write(&mut rows.bytes, number);
+        let bytes = rows.bytes.len() - start + size_of::<RowStart>();
+        self.byte_count += bytes;
+        self.event_bytes += bytes;
+        if written.is_ok() && self.event_bytes > self.event_limit {
+            return Err(Rejection::new(
+                SqlState::PROGRAM_LIMIT_EXCEEDED,
+                format!("the event's rows take more than {} bytes", self.event_limit),
+            ));
+        }
+        written
+    }
+
+    pub fn row_count(&self) -> usize {
+        self.row_count
+    }
+
+    pub fn byte_count(&self) -> usize {
+        self.byte_count
+    }
+
+    pub fn clear(&mut self) {
+        for rows in &mut self.targets {
+            recycle(&mut rows.bytes);
+            recycle(&mut rows.starts);
+        }
+        self.marks.clear();
+        self.row_count = 0;
+        self.byte_count = 0;
+    }
+
+    pub fn targets(&self) -> impl Iterator<Item = (TargetIndex, u64)> {
+        let filled = self.targets.iter().enumerate().filter(|(_, rows)| !rows.starts.is_empty());
+        filled.map(|(index, rows)| (TargetIndex(index), rows.starts.len() as u64))
+    }
+
+    pub(super) fn of_target(&self, target: TargetIndex) -> Option<&TargetRows> {
+        self.targets.get(target.0)
+    }
+}
