@@ -1,0 +1,99 @@
+//! Statements whose after-triggers, foreign keys among them, wait for the end of a query level.
+//!
+//! An event's foreign keys are checked at its end, whatever the order of its rows. PostgreSQL
+//! checks them at the end of each statement, unless the statement leaves its after-triggers to the
+//! query level around it, as the cascading actions of foreign keys do. [`query_level`] is that
+//! level, and [`Plan::write`] such a statement.
+
+use std::ffi::{CStr, CString};
+
+use pgrx::pg_sys;
+
+use crate::attempt::{Attempt, Raised};
+
+/// A prepared statement that outlives the SPI connection it was made in.
+pub struct Plan {
+    raw: pg_sys::SPIPlanPtr,
+}
+
+impl Plan {
+    /// Prepares a statement. Must be called with SPI connected.
+    pub fn prepare(sql: &str, argument_types: &[pg_sys::Oid]) -> Result<Self, Raised> {
+        let source =
+            CString::new(sql).map_err(|_| Raised::new("XX000", "a statement holds a zero byte"))?;
+        let mut types = argument_types.to_vec();
+        // SAFETY: `source` and `types` live until the call returns; SPI copies what it keeps.
+        let raw =
+            unsafe { pg_sys::SPI_prepare(source.as_ptr(), types.len() as i32, types.as_mut_ptr()) };
+        // SAFETY: a plan that is not null has just been made, and nobody else knows it.
+        if raw.is_null() || unsafe { pg_sys::SPI_keepplan(raw) } != 0 {
+            return Err(Raised::new("XX000", format!("cannot prepare: {sql}")));
+        }
+        Ok(Plan { raw })
+    }
+
+    /// Runs the statement with a fresh snapshot, and leaves its after-triggers to the surrounding
+    /// [`query_level`]. Returns the number of rows that it wrote. Must be called with SPI connected.
+    pub fn write(&self, arguments: &[pg_sys::Datum]) -> Result<u64, Raised> {
+        self.run(arguments)
+    }
+
+    /// Runs the query with a fresh snapshot, and returns the first column of its first row as text;
+    /// none if there is no row, or if it is null. Must be called with SPI connected.
+    pub fn first_text(&self, arguments: &[pg_sys::Datum]) -> Result<Option<String>, Raised> {
+        if self.run(arguments)? == 0 {
+            return Ok(None);
+        }
+        // SAFETY: the query has returned at least one row, which SPI keeps until it is freed here.
+        unsafe {
+            let rows = pg_sys::SPI_tuptable;
+            let value = pg_sys::SPI_getvalue(*(*rows).vals, (*rows).tupdesc, 1);
+            let text =
+                (!value.is_null()).then(|| CStr::from_ptr(value).to_string_lossy().into_owned());
+            pg_sys::SPI_freetuptable(rows);
+            Ok(text)
+        }
+    }
+
+    fn run(&self, arguments: &[pg_sys::Datum]) -> Result<u64, Raised> {
+        let mut values = arguments.to_vec();
+        // SAFETY: the plan is alive, and there are as many values as it has arguments, none of
+        // them null; no snapshot is given, so SPI takes one.
+        let status = unsafe {
+            pg_sys::SPI_execute_snapshot(
+                self.raw,
+                values.as_mut_ptr(),
+                std::ptr::null(),
+                std::ptr::null_mut(),
+                std::ptr::null_mut(),
+                false,
+                false,
+                0,
+            )
+        };
+        if status < 0 {
+            return Err(Raised::new("XX000", format!("SPI_execute_snapshot answers {status}")));
+        }
+        // SAFETY: set by the call above.
+        Ok(unsafe { pg_sys::SPI_processed })
+    }
+}
+
+impl Drop for Plan {
+    fn drop(&mut self) {
+        // SAFETY: the plan was kept, and is freed once.
+        unsafe { pg_sys::SPI_freeplan(self.raw) };
+    }
+}
+
+/// Runs `work`, then the after-triggers that its statements have left. If either raises, the
+/// attempt's rollback closes the level.
+pub fn query_level<T>(_: &Attempt, work: impl FnOnce() -> Result<T, Raised>) -> Result<T, Raised> {
+    // SAFETY: the level is closed below, or by the rollback of the attempt. Without an executor
+    // state of its own, PostgreSQL makes one for the triggers.
+    unsafe { pg_sys::AfterTriggerBeginQuery() };
+    let value = work()?;
+    // SAFETY: as above.
+    unsafe { pg_sys::AfterTriggerEndQuery(std::ptr::null_mut()) };
+    Ok(value)
+}

@@ -1,0 +1,90 @@
+create table forebay.butler_ref (
+    id uuid,
+    dataset_type text,
+    run text,
+    data_id jsonb,
+    storage_class text,
+    datastore_name text,
+    path text,
+    formatter text
+);
+comment on table forebay.butler_ref is
+    'Always empty: the shape of the datasets that the format butler stages, one row per dataset reference. forebay.butler_resolve turns them into rows of the repository''s tables.';
+comment on column forebay.butler_ref.id is 'The dataset''s UUID.';
+comment on column forebay.butler_ref.dataset_type is 'The name of its dataset type.';
+comment on column forebay.butler_ref.run is 'The name of its run.';
+comment on column forebay.butler_ref.data_id is 'Its data ID: dimension names and values.';
+comment on column forebay.butler_ref.storage_class is 'Its file''s storage class, where the event defines one; null: the registered one.';
+comment on column forebay.butler_ref.datastore_name is 'The datastore that has the file.';
+comment on column forebay.butler_ref.path is 'The file''s path, relative to the datastore''s root.';
+comment on column forebay.butler_ref.formatter is 'The class that reads the file.';
+
+insert into forebay.target (relation, on_conflict) values ('forebay.butler_ref', 'resolve');
+
+create function forebay.butler_resolve(slot int4, schema text, refs int8) returns jsonb
+    language plpgsql
+    security definer
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    answer jsonb := forebay.butler_resolve_staged(slot, schema, refs);
+begin
+    if answer ? 'error' then
+        perform forebay.raise_error(answer -> 'error');
+    end if;
+    return answer;
+end
+$$;
+comment on function forebay.butler_resolve(int4, text, int8) is
+    'Turns the dataset references that this transaction has staged in the slot into staged rows of the Butler repository in the schema. Answers how many for which table, and the events that it rejects.';
+
+create function forebay.butler_add_targets(schema regnamespace default 'public') returns int8
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    relation regclass;
+    added int8 := 0;
+    elements name[];
+begin
+    if to_regclass(format('%s.butler_attributes', schema)) is null then
+        raise exception using errcode = '42P01',
+            message = format('schema %s holds no Butler repository: it has no table butler_attributes', schema);
+    end if;
+    execute format(
+        'select array_agg(e) from %s.butler_attributes a, jsonb_object_keys(a.value::jsonb -> ''elements'') e'
+        ' where a.name = ''config:dimensions.json''', schema) into elements;
+    for relation in
+        select c.oid from pg_class c
+        where c.relnamespace = schema and c.relkind in ('r', 'p') and c.relname = any (elements)
+        order by c.relname
+    loop
+        perform forebay.add_target(relation, on_conflict => 'ignore');
+        added := added + 1;
+    end loop;
+    for relation in
+        select c.oid from pg_class c
+        where c.relnamespace = schema and c.relkind in ('r', 'p')
+          and (c.relname in ('dataset_location', 'file_datastore_records')
+               or c.relname like 'collection\_summary\_%')
+        order by c.relname
+    loop
+        perform forebay.add_target(relation, on_conflict => 'ignore');
+        added := added + 1;
+    end loop;
+    perform forebay.add_target(to_regclass(format('%s.dataset', schema)), on_conflict => 'identical',
+                               compare => '{dataset_type_id,run_id}');
+    added := added + 1;
+    for relation in
+        select c.oid from pg_class c
+        where c.relnamespace = schema and c.relkind in ('r', 'p') and c.relname like 'dataset\_tags\_%'
+        order by c.relname
+    loop
+        perform forebay.add_target(relation, on_conflict => 'identical');
+        added := added + 1;
+    end loop;
+    return added;
+end
+$$;
+comment on function forebay.butler_add_targets(regnamespace) is
+    'Registers the tables of the Butler repository in a schema that events write: dimension elements, datasets, their tags, locations and file records, and the collection summaries. Returns how many.';

@@ -1,0 +1,29 @@
+revoke all on all functions in schema forebay from public;
+revoke all on all procedures in schema forebay from public;
+revoke all on all tables in schema forebay from public;
+
+grant usage on schema forebay to forebay_admin, forebay_writer, forebay_reader;
+grant usage on schema forebay_staging to public;
+
+grant execute on function
+    forebay.add_target(regclass, name[], text, name, name[]),
+    forebay.add_target_as_caller(oid, text[], text, text, text[]),
+    forebay.drop_target(regclass),
+    forebay.drop_target_as_caller(oid),
+    forebay.raise_error(jsonb),
+    forebay.butler_add_targets(regnamespace)
+    to forebay_admin;
+grant select on forebay.target, forebay.progress, forebay.dead_letter, forebay.watermark to forebay_admin;
+
+grant execute on function
+    forebay.claim(text, text, int4[], int8[], text, text, interval),
+    forebay.stage(regclass[]),
+    forebay.merge(int4, text, forebay.advance[], forebay.staged[], int4[]),
+    forebay.butler_resolve(int4, text, int8),
+    forebay.record_dead_letters(text, text[], int4[], int8[], int8[], bytea[], jsonb[], bytea[], text[], text[], text[], text[], text[])
+    to forebay_writer;
+grant select on forebay.target, forebay.progress to forebay_writer;
+
+grant select on forebay.progress, forebay.watermark to forebay_reader;
+grant execute on function forebay.outcome(text, text, int4, int8) to forebay_reader;
+grant execute on procedure forebay.wait_for(text, text, int4, int8, interval, text) to forebay_reader;
