@@ -1,0 +1,102 @@
+//! The writer's configuration: one TOML file, environment overrides, secrets by file.
+//!
+//! [`Config::load`] says every problem at once. What it gives is valid in itself; whether broker
+//! and database agree is for `forebay check` to find out.
+
+mod database;
+mod dsn;
+mod problem;
+mod reader;
+mod section;
+mod setting;
+mod value;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+
+pub use database::DatabaseConfig;
+pub use dsn::{Dsn, host_name};
+pub use problem::{Place, Problem};
+pub use reader::{PREFIX, Variables};
+pub use section::{
+    BatchConfig, FormatConfig, HttpConfig, KafkaConfig, LogConfig, LogFormat, RejectionConfig,
+    ShutdownConfig, SourceConfig, Start,
+};
+
+use reader::Reader;
+
+/// All settings of a writer.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// What is read, and under which name its progress is kept.
+    pub source: SourceConfig,
+    /// Where it is read from.
+    pub kafka: KafkaConfig,
+    /// Where it is merged into.
+    pub database: DatabaseConfig,
+    /// How a message becomes rows.
+    pub format: FormatConfig,
+    /// How large a batch may grow.
+    pub batch: BatchConfig,
+    /// How many rejections are too many.
+    pub rejections: RejectionConfig,
+    /// Where metrics and health are served.
+    pub http: HttpConfig,
+    /// How the log looks.
+    pub log: LogConfig,
+    /// How the writer ends.
+    pub shutdown: ShutdownConfig,
+}
+
+impl Config {
+    /// Reads the file at `path`, overridden by `variables`.
+    ///
+    /// # Errors
+    /// Every problem that the configuration has, in the order of the file.
+    pub fn load(path: &Path, variables: &Variables) -> Result<Self, Vec<Problem>> {
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            vec![Problem {
+                place: Place::File(path.to_owned()),
+                message: format!("cannot be read: {error}"),
+                advice: "name a readable file with --config".to_owned(),
+            }]
+        })?;
+        Self::read(path, &text, variables)
+    }
+
+    /// Reads `text`, which is the content of the file at `path`.
+    ///
+    /// # Errors
+    /// As [`Config::load`].
+    pub fn read(path: &Path, text: &str, variables: &Variables) -> Result<Self, Vec<Problem>> {
+        let mut reader = Reader::new(path, text, variables);
+        let source = section::source(&mut reader);
+        let kafka = section::kafka(&mut reader, source.as_ref());
+        let database = database::database(&mut reader);
+        let format = section::format(&mut reader);
+        let batch = section::batch(&mut reader);
+        let rejections = section::rejections(&mut reader);
+        let http = section::http(&mut reader);
+        let log = section::log(&mut reader);
+        let shutdown = section::shutdown(&mut reader);
+        let problems = reader.finish();
+        match (source, kafka, database, format) {
+            (Some(source), Some(kafka), Some(database), Some(format)) if problems.is_empty() => {
+                Ok(Self {
+                    source,
+                    kafka,
+                    database,
+                    format,
+                    batch,
+                    rejections,
+                    http,
+                    log,
+                    shutdown,
+                })
+            }
+            _ => Err(problems),
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! The whole configuration: what is accepted, and how problems are told.
+
+use std::path::Path;
+
+use super::{Config, FormatConfig, LogFormat, Problem, Start, Variables};
+
+const GOOD: &str = r#"
+[source]
+name = "sample"
+topics = ["b", "a", "b"]
+start = "2026-01-31T12:00:00Z"
+[kafka]
+bootstrap_servers = "127.0.0.1:9092"
+[database]
+dsn = "host=h dbname=d user=u password=hunter2"
+[format]
+kind = "flat"
+table = "public.sensor"
+[batch]
+max_bytes = "16 MiB"
+[log]
+format = "json"
+"#;
+
+fn read(text: &str, variables: &[(&str, &str)]) -> Result<Config, Vec<Problem>> {
+    let variables: Variables =
+        variables.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
+    Config::read(Path::new("f.toml"), text, &variables)
+}
+
+fn problems(text: &str, variables: &[(&str, &str)]) -> Vec<String> {
+    read(text, variables).unwrap_err().iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn reads_a_good_file() {
+    let config = read(GOOD, &[]).unwrap();
+    assert_eq!(config.source.topics, ["a", "b"]);
+    assert_eq!(config.source.start, Start::At("2026-01-31T12:00:00Z".parse().unwrap()));
+    assert_eq!(config.kafka.group_id, "forebay.sample");
+    assert_eq!(config.format, FormatConfig::Flat { table: "public.sensor".to_owned() });
+    assert_eq!(config.batch.max_rows, 20_000);
+    assert_eq!(config.log.format, LogFormat::Json);
+    assert!(!format!("{config:?}").contains("hunter2"));
+}
+
+#[test]
+fn says_every_problem_with_its_line() {
+    let found = problems(
+        r#"[source]
+name = ""
+topics = []
+start = "latest"
+[kafka]
+bootstrap_server = "x:1"
+[databse]
+dsn = "host=a"
+[format]
+kind = "flat"
+table = "sensor"
+[batch]
+max_rows = 0
+max_bytes = "16"
+[http]
+listen = "nowhere"
+[shutdown]
+drain_timeout = 10
+"#,
+        &[],
+    );
+    let expected = [
+        "f.toml: database.dsn is missing; add `dsn = \"host=… port=5432 dbname=… user=…\"` under \
+         [database], or set FOREBAY_DATABASE_DSN",
+        "f.toml:2: source.name is \"\"; give a string that is not empty",
+        "f.toml:3: source.topics is empty; name at least one topic",
+        "f.toml:4: source.start is \"latest\"; give \"earliest\" or a time such as",
+        "f.toml:5: kafka.bootstrap_servers is missing; add `bootstrap_servers = \"host:9092\"` under",
+        "f.toml:6: there is no setting `kafka.bootstrap_server`; did you mean `bootstrap_servers`?",
+        "f.toml:7: there is no section or key `databse`; did you mean `database`?",
+        "f.toml:11: format.table is \"sensor\"; give a table with its schema",
+        "f.toml:13: batch.max_rows is 0; give a whole number from 1 to 10000000",
+        "f.toml:14: batch.max_bytes is \"16\"; give a size with its unit",
+        "f.toml:16: http.listen is \"nowhere\"; give an address and port",
+        "f.toml:18: shutdown.drain_timeout is 10; give a time span with its unit",
+    ];
+    assert_eq!(found.len(), expected.len(), "{found:#?}");
+    for (found, expected) in found.iter().zip(expected) {
+        assert!(found.starts_with(expected), "{found}\n{expected}");
+    }
+}
+
+#[test]
+fn says_syntax_errors_and_the_rest() {
+    let found = problems("[source]\nname = \"a\ntopics = [\"t\"]\n", &[]);
+    assert!(found.iter().any(|problem| problem.starts_with("f.toml:2: not TOML")), "{found:#?}");
+}
+
+#[test]
+fn variables_win_and_are_named_in_problems() {
+    let config = read(
+        GOOD,
+        &[
+            ("FOREBAY_SOURCE_TOPICS", "x, y"),
+            ("FOREBAY_BATCH_MAX_ROWS", "7"),
+            ("FOREBAY_DATABASE_DSN", "host=other user=u"),
+            ("FOREBAY_SERVICE_HOST", "10.0.0.1"),
+            ("FOREBAY_DATABASE_SERVICE_HOST", "10.0.0.1"),
+            ("FOREBAY_FAILPOINT", "stage.in_copy"),
+        ],
+    )
+    .unwrap();
+    assert_eq!(config.source.topics, ["x", "y"]);
+    assert_eq!(config.batch.max_rows, 7);
+    assert_eq!(config.database.dsn.to_string(), "other:5432/u");
+    let found = problems(
+        GOOD,
+        &[("FOREBAY_BATCH_MAX_ROWS", "many"), ("FOREBAY_DATABASE_DNS", "host=a password=hunter2")],
+    );
+    assert_eq!(found.len(), 2, "{found:#?}");
+    assert!(found[0].contains("variable FOREBAY_BATCH_MAX_ROWS: batch.max_rows is \"many\""));
+    assert!(found[1].contains("FOREBAY_DATABASE_DNS: there is no such setting; did you mean"));
+    assert!(!found[1].contains("hunter2"));
+}
+
+#[test]
+fn reads_the_dsn_from_a_file() {
+    let directory = std::env::temp_dir().join(format!("forebay-config-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).unwrap();
+    std::fs::write(directory.join("dsn"), "host=secret user=u\n").unwrap();
+    let text = GOOD.replace(
+        "dsn = \"host=h dbname=d user=u password=hunter2\"",
+        "dsn_file = \"dsn\"",
+    );
+    let config = Config::read(&directory.join("f.toml"), &text, &Variables::new()).unwrap();
+    assert_eq!(config.database.dsn.to_string(), "secret:5432/u");
+    std::fs::remove_dir_all(&directory).unwrap();
+    let found = Config::read(&directory.join("f.toml"), &text, &Variables::new()).unwrap_err();
+    assert!(found[0].message.starts_with("database.dsn_file names"), "{found:?}");
+}

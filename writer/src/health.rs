@@ -1,0 +1,104 @@
+//! Whether the writer can work, and what keeps it from it.
+
+use std::fmt;
+use std::sync::Mutex;
+
+use serde::Serialize;
+
+/// A thing that the writer needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Component {
+    /// The Kafka cluster and the topics in it.
+    Broker,
+    /// The primary, the extension in it, and the targets.
+    Database,
+    /// The claim on the partitions.
+    Claim,
+}
+
+impl fmt::Display for Component {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Broker => "broker",
+            Self::Database => "database",
+            Self::Claim => "claim",
+        })
+    }
+}
+
+/// The state of one component.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Status {
+    /// Which.
+    pub component: Component,
+    /// Whether it is as it should be.
+    pub ready: bool,
+    /// Why not.
+    pub reason: Option<String>,
+}
+
+/// The state of all components, shared between the pipeline and `/readyz`.
+#[derive(Debug)]
+pub struct Health(Mutex<[Status; 3]>);
+
+impl Default for Health {
+    fn default() -> Self {
+        Self(Mutex::new([Component::Broker, Component::Database, Component::Claim].map(
+            |component| Status {
+                component,
+                ready: false,
+                reason: Some("starting".to_owned()),
+            },
+        )))
+    }
+}
+
+impl Health {
+    /// The component is as it should be. Says whether it was not.
+    pub fn up(&self, component: Component) -> bool {
+        self.set(component, true, None)
+    }
+
+    /// The component keeps the writer from working. Says whether that is new.
+    pub fn down(&self, component: Component, reason: impl Into<String>) -> bool {
+        self.set(component, false, Some(reason.into()))
+    }
+
+    /// All components.
+    pub fn statuses(&self) -> Vec<Status> {
+        self.lock().to_vec()
+    }
+
+    fn set(&self, component: Component, ready: bool, reason: Option<String>) -> bool {
+        let mut statuses = self.lock();
+        let Some(status) = statuses.iter_mut().find(|status| status.component == component) else {
+            return false;
+        };
+        let changed = status.ready != ready;
+        status.ready = ready;
+        status.reason = reason;
+        changed
+    }
+
+    /// A panic elsewhere can't leave a status half-written, so poison is no reason to stop.
+    fn lock(&self) -> std::sync::MutexGuard<'_, [Status; 3]> {
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Component, Health};
+
+    #[test]
+    fn tells_changes() {
+        let health = Health::default();
+        assert!(health.up(Component::Broker));
+        assert!(!health.up(Component::Broker));
+        assert!(!health.down(Component::Database, "gone"));
+        let statuses = health.statuses();
+        assert!(statuses[0].ready && statuses[0].reason.is_none());
+        assert_eq!(statuses[1].reason.as_deref(), Some("gone"));
+    }
+}

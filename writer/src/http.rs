@@ -1,0 +1,55 @@
+//! `/metrics`, `/healthz`, `/readyz`.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use tokio::net::TcpListener;
+
+use crate::health::Health;
+use crate::metrics::Metrics;
+
+/// What the endpoints show.
+#[derive(Clone)]
+pub struct Shown {
+    /// The metrics.
+    pub metrics: Arc<Metrics>,
+    /// The health.
+    pub health: Arc<Health>,
+}
+
+/// Serves until the process ends.
+pub async fn serve(listener: TcpListener, shown: Shown) -> std::io::Result<()> {
+    let router = Router::new()
+        .route("/metrics", get(metrics))
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(readyz))
+        .with_state(shown);
+    axum::serve(listener, router).await
+}
+
+async fn metrics(State(shown): State<Shown>) -> Response {
+    match shown.metrics.render() {
+        Ok(text) => {
+            ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
+                .into_response()
+        }
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+    }
+}
+
+/// 200 if every component is ready, else 503; a JSON list of components either way.
+async fn readyz(State(shown): State<Shown>) -> Response {
+    let statuses = shown.health.statuses();
+    let ready = statuses.iter().all(|status| status.ready);
+    let code = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    match serde_json::to_string(&statuses) {
+        Ok(body) => {
+            (code, [(header::CONTENT_TYPE, "application/json")], body + "\n").into_response()
+        }
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+    }
+}

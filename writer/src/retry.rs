@@ -1,0 +1,115 @@
+//! What to do about an error of the database: one table, by SQLSTATE and by where it came up.
+//!
+//! It only judges. What the event's data is to blame for never gets here: the merge answers with
+//! it as a rejection. What is here is the world's fault, and never makes a dead letter.
+
+/// What the writer was doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// Connecting, and looking at what is there.
+    Connect,
+    /// Claiming partitions.
+    Claim,
+    /// Beginning a batch's transaction and taking a slot.
+    Stage,
+    /// Copying rows into a staging table.
+    Copy,
+    /// A format's own work on staged rows.
+    Resolve,
+    /// The merge.
+    Merge,
+    /// Recording dead letters.
+    DeadLetters,
+    /// Committing.
+    Commit,
+}
+
+impl Place {
+    /// The place as a verb, for messages.
+    pub fn verb(self) -> &'static str {
+        match self {
+            Self::Connect => "connect to the database",
+            Self::Claim => "claim partitions",
+            Self::Stage => "stage batch",
+            Self::Copy => "copy batch",
+            Self::Resolve => "resolve batch",
+            Self::Merge => "merge batch",
+            Self::DeadLetters => "record dead letters",
+            Self::Commit => "commit batch",
+        }
+    }
+}
+
+/// What to do next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Roll back and try the same batch again on the same session.
+    SameBatch,
+    /// Drop session and buffers, connect and claim again.
+    ClaimAgain,
+    /// Claim again, and not soon: another writer has the partitions.
+    Fenced,
+    /// Stop the process; a person has to look.
+    Stop,
+}
+
+/// A merge with a token that is not the partition's any more.
+pub const FENCED: &str = "FB001";
+
+/// Judges an error. No SQLSTATE means that the connection is gone or did not answer in time.
+pub fn verdict(place: Place, sqlstate: Option<&str>) -> Verdict {
+    use Verdict::{ClaimAgain, Fenced, SameBatch, Stop};
+
+    let Some(sqlstate) = sqlstate else { return ClaimAgain };
+    let class = sqlstate.get(..2).unwrap_or_default();
+    match (place, sqlstate, class) {
+        (_, FENCED, _) => Fenced,
+        // The topic belongs to another Kafka cluster than the progress that is stored.
+        (Place::Claim, "55000", _) => Stop,
+        // Nothing is buffered yet that could be tried again.
+        (Place::Connect | Place::Claim, _, _) => ClaimAgain,
+        // Serialization failure, deadlock, lock not available, statement timeout or cancel.
+        (_, "40001" | "40P01" | "55P03" | "57014", _) => SameBatch,
+        // Staged rows are missing: whatever emptied the tables, staging anew fills them.
+        (_, "FB002", _) => SameBatch,
+        // Out of disk, memory or connections.
+        (_, _, "53") => SameBatch,
+        // Lost or refused connections, shutdowns, a primary that is none, a target that was
+        // dropped or altered, a missing grant, and whatever nobody foresaw.
+        _ => ClaimAgain,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Place, Verdict, verdict};
+
+    #[test]
+    fn judges_by_sqlstate_and_place() {
+        use Verdict::{ClaimAgain, Fenced, SameBatch, Stop};
+        let table = [
+            (Place::Merge, Some("40001"), SameBatch),
+            (Place::Merge, Some("40P01"), SameBatch),
+            (Place::Copy, Some("55P03"), SameBatch),
+            (Place::Merge, Some("57014"), SameBatch),
+            (Place::Merge, Some("53100"), SameBatch),
+            (Place::Commit, Some("40001"), SameBatch),
+            (Place::Merge, Some("FB002"), SameBatch),
+            (Place::Merge, Some("FB001"), Fenced),
+            (Place::Merge, Some("FB003"), ClaimAgain),
+            (Place::Stage, Some("42501"), ClaimAgain),
+            (Place::Stage, Some("25006"), ClaimAgain),
+            (Place::Merge, Some("57P01"), ClaimAgain),
+            (Place::Commit, Some("57P01"), ClaimAgain),
+            (Place::Commit, None, ClaimAgain),
+            (Place::Connect, Some("53300"), ClaimAgain),
+            (Place::Claim, Some("40P01"), ClaimAgain),
+            (Place::Claim, Some("55000"), Stop),
+            (Place::Merge, Some("XX000"), ClaimAgain),
+            (Place::Merge, Some("?"), ClaimAgain),
+        ];
+        for (place, sqlstate, expected) in table {
+            assert_eq!(verdict(place, sqlstate), expected, "{place:?} {sqlstate:?}");
+        }
+    }
+}
