@@ -5,6 +5,7 @@
 //! runs while the error is being reported, takes them from the error itself.
 
 use std::ffi::{CStr, c_char, c_void};
+use std::ops::Deref;
 use std::panic::AssertUnwindSafe;
 
 use pgrx::pg_sys;
@@ -14,7 +15,12 @@ use serde::Serialize;
 
 /// An error, as PostgreSQL reports it.
 #[derive(Debug, Clone, Default, Serialize)]
-pub struct Raised {
+#[serde(transparent)]
+pub struct Raised(Box<Report>);
+
+/// The fields of an error.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Report {
     /// Five characters.
     pub sqlstate: String,
     /// The primary message.
@@ -33,15 +39,41 @@ pub struct Raised {
     pub constraint: Option<String>,
 }
 
+impl Deref for Raised {
+    type Target = Report;
+
+    fn deref(&self) -> &Report {
+        &self.0
+    }
+}
+
 impl Raised {
     /// An error of Forebay's own.
     pub fn new(sqlstate: &str, message: impl Into<String>) -> Self {
-        Raised { sqlstate: sqlstate.to_owned(), message: message.into(), ..Raised::default() }
+        Raised(Box::new(Report {
+            sqlstate: sqlstate.to_owned(),
+            message: message.into(),
+            ..Report::default()
+        }))
     }
 
     /// The same error with a hint that says what to do.
-    pub fn with_hint(self, hint: impl Into<String>) -> Self {
-        Raised { hint: Some(hint.into()), ..self }
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.0.hint = Some(hint.into());
+        self
+    }
+
+    /// The same error with the table that it is about.
+    pub fn about_table(mut self, schema: &str, table: &str) -> Self {
+        self.0.schema = Some(schema.to_owned());
+        self.0.table = Some(table.to_owned());
+        self
+    }
+
+    /// The same error with the constraint that it is about.
+    pub fn about_constraint(mut self, constraint: Option<String>) -> Self {
+        self.0.constraint = constraint;
+        self
     }
 
     fn from_caught(caught: &CaughtError) -> Self {
@@ -50,13 +82,13 @@ impl Raised {
             | CaughtError::ErrorReport(report)
             | CaughtError::RustPanic { ereport: report, .. } => report,
         };
-        Raised {
+        Raised(Box::new(Report {
             sqlstate: sqlstate_text(report.sql_error_code() as i32),
             message: report.message().to_owned(),
             detail: report.detail().map(str::to_owned),
             hint: report.hint().map(str::to_owned),
-            ..Raised::default()
-        }
+            ..Report::default()
+        }))
     }
 }
 
@@ -166,7 +198,7 @@ unsafe extern "C-unwind" fn keep_reported(reported: *mut c_void) {
         let report_context = pg_sys::MemoryContextSwitchTo(pg_sys::CurTransactionContext);
         let report = pg_sys::CopyErrorData();
         if (*report).elevel >= PgLogLevel::ERROR as i32 {
-            *reported.cast::<Option<Raised>>() = Some(Raised {
+            *reported.cast::<Option<Raised>>() = Some(Raised(Box::new(Report {
                 sqlstate: sqlstate_text((*report).sqlerrcode),
                 message: text_of((*report).message).unwrap_or_default(),
                 detail: text_of((*report).detail),
@@ -175,7 +207,7 @@ unsafe extern "C-unwind" fn keep_reported(reported: *mut c_void) {
                 table: text_of((*report).table_name),
                 column: text_of((*report).column_name),
                 constraint: text_of((*report).constraint_name),
-            });
+            })));
         }
         pg_sys::FreeErrorData(report);
         pg_sys::MemoryContextSwitchTo(report_context);

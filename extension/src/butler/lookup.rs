@@ -147,7 +147,7 @@ impl Repository {
                     format!("dataset type \"{name}\" is not registered"),
                 )
             };
-            rejections.push(Rejection::new(event, raised));
+            rejections.push(Rejection::new(event, &raised));
         }
         Ok(rejections)
     }
@@ -205,17 +205,13 @@ impl Repository {
                     format!("the data ID of a \"{dataset_type}\" gives {dimension} as \"{value}\", not an integer"),
                 ),
             };
-            rejections.push(Rejection::new(event, raised));
+            rejections.push(Rejection::new(event, &raised));
         }
         Ok(rejections)
     }
 
     fn error(&self, sqlstate: &str, table: &str, message: String) -> Raised {
-        Raised {
-            schema: Some(self.schema.clone()),
-            table: Some(table.to_owned()),
-            ..Raised::new(sqlstate, message)
-        }
+        Raised::new(sqlstate, message).about_table(&self.schema, table)
     }
 }
 

@@ -92,17 +92,17 @@ impl Tally {
 
 impl Rejection {
     /// The rejection of an event by the error that it met.
-    pub fn new(event: i32, raised: Raised) -> Self {
-        let target = raised.table.map(|table| match raised.schema {
+    pub fn new(event: i32, raised: &Raised) -> Self {
+        let target = raised.table.as_ref().map(|table| match &raised.schema {
             Some(schema) => format!("{schema}.{table}"),
-            None => table,
+            None => table.clone(),
         });
         Rejection {
             event,
-            sqlstate: raised.sqlstate,
-            message: raised.message,
+            sqlstate: raised.sqlstate.clone(),
+            message: raised.message.clone(),
             target,
-            constraint: raised.constraint,
+            constraint: raised.constraint.clone(),
         }
     }
 }

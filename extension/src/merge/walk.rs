@@ -122,7 +122,7 @@ impl Walk<'_> {
                 Ok(())
             }
             Err(raised) if fault_of(&raised.sqlstate) == Fault::Event => {
-                self.rejected.push(Rejection::new(first.event, raised));
+                self.rejected.push(Rejection::new(first.event, &raised));
                 Ok(())
             }
             Err(raised) => Err(raised),
@@ -241,16 +241,9 @@ impl RowStatements {
 fn not_identical(part: &Part, columns: &str) -> Raised {
     let target = &part.target;
     let (schema, table) = target.display.split_once('.').unwrap_or(("", &target.display));
-    Raised {
-        schema: Some(schema.to_owned()),
-        table: Some(table.to_owned()),
-        constraint: target.key_constraint.clone(),
-        ..Raised::new(
-            "23505",
-            format!(
-                "a row of {} with this key is stored, and differs in {columns}",
-                target.display
-            ),
-        )
-    }
+    let message =
+        format!("a row of {} with this key is stored, and differs in {columns}", target.display);
+    Raised::new("23505", message)
+        .about_table(schema, table)
+        .about_constraint(target.key_constraint.clone())
 }
