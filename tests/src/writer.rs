@@ -34,15 +34,24 @@ impl Writer {
     ///
     /// If the configuration can't be written or the process not started.
     pub fn start(stack: &Stack, config: WriterConfig) -> Result<Self> {
+        Self::start_in(stack.scratch(), config)
+    }
+
+    /// [`start`](Self::start), without a shared stack: its files go into `directory`.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn start_in(directory: &Path, config: WriterConfig) -> Result<Self> {
         let name = unique("writer");
-        let config_file = stack.scratch().join(format!("{name}.toml"));
+        let config_file = directory.join(format!("{name}.toml"));
         let http_port = config.write(&config_file)?;
         let mut command = account::own_command(binary()?);
         command.args(["run", "--config"]).arg(&config_file);
         command.envs(config.environment()).stderr(Stdio::piped());
         let mut process = Process::start(&name, command)?;
         let stderr = process.take_stderr().context("standard error of the writer")?;
-        let log_file = stack.scratch().join(format!("{name}.log"));
+        let log_file = directory.join(format!("{name}.log"));
         let output = Output::read(stderr, &log_file)?;
         Ok(Self { process, output, http_port, config_file, log_file })
     }
@@ -160,6 +169,15 @@ impl Writer {
     /// If it can't be signalled.
     pub fn terminate(&mut self) -> Result<()> {
         self.process.signal(Signal::SIGTERM)
+    }
+
+    /// How it ended, if it has.
+    ///
+    /// # Errors
+    ///
+    /// If the system does not say.
+    pub fn exit_status(&mut self) -> Result<Option<ExitStatus>> {
+        self.process.exit_status()
     }
 
     /// Waits for its end, however it comes.

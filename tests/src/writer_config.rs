@@ -19,11 +19,17 @@ impl WriterConfig {
     /// port. The format is still to be named.
     #[must_use]
     pub fn new(stack: &Stack, database: &Database, source: &str, topic: &Topic) -> Self {
+        Self::of(stack.kafka(), database, source, topic)
+    }
+
+    /// [`new`](Self::new), without a shared stack.
+    #[must_use]
+    pub fn of(kafka: &str, database: &Database, source: &str, topic: &Topic) -> Self {
         let dsn = database.primary_endpoint().dsn(database.name(), database.writer_role());
         let mut config = Self { table: Table::new(), environment: BTreeMap::new() }
             .set("source.name", source)
             .set("source.topics", vec![topic.name().to_owned()])
-            .set("kafka.bootstrap_servers", stack.kafka())
+            .set("kafka.bootstrap_servers", kafka)
             .set("database.dsn", dsn);
         if let Some(replica) = database.replica_endpoint() {
             let dsn = replica.dsn(database.name(), database.writer_role());

@@ -1,0 +1,151 @@
+//! Runs one system after the other against the same database, each into an empty table.
+
+use std::{
+    env,
+    io::{BufRead, BufReader},
+    path::Path,
+    process::Stdio,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail, ensure};
+use clap::ValueEnum;
+use forebay_tests::{
+    Database, Topic, Writer, WriterConfig, account, endpoint::SUPERUSER, process::Process, wait,
+};
+use tokio_postgres::types::PgLsn;
+
+use crate::{measure, plain::TABLE, report::Measurement};
+
+/// The writer's default, and so the others'.
+const BATCH_ROWS: u64 = 20_000;
+
+/// No system takes longer on any machine that is fit for it.
+const LIMIT: Duration = Duration::from_secs(3600);
+
+/// Who is measured.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum System {
+    /// Binary COPY into the table.
+    Copy,
+    /// COPY into an unlogged table, then `insert … select … on conflict`.
+    BulkSql,
+    /// Forebay from Kafka, one worker.
+    #[value(name = "forebay-1")]
+    Forebay1,
+}
+
+impl System {
+    /// In the order of the report.
+    pub const ALL: &[Self] = &[Self::Copy, Self::BulkSql, Self::Forebay1];
+}
+
+/// What all systems are measured with.
+pub struct Bench<'a> {
+    pub rows: u64,
+    pub database: &'a Database,
+    pub postmaster: u32,
+    pub kafka: String,
+    pub topic: Topic,
+    pub scratch: &'a Path,
+}
+
+impl Bench<'_> {
+    /// From the start of the client's process until the last commit.
+    pub async fn measure(&self, system: System) -> Result<Measurement> {
+        let sql = self.database.primary();
+        sql.batch_execute(&format!("drop table if exists sensor, staging; {TABLE}")).await?;
+        if matches!(system, System::Forebay1) {
+            sql.batch_execute("select forebay.add_target('sensor')").await?;
+        }
+        // So much that nothing of the one before is written during this one.
+        sql.batch_execute("checkpoint").await?;
+        let lsn: PgLsn = sql.query_one("select pg_current_wal_lsn()", &[]).await?.get(0);
+        let server_cpu = measure::server_cpu_seconds(self.postmaster)?;
+
+        let start = Instant::now();
+        let client = match system {
+            System::Copy => self.client("copy", &[]).await?,
+            System::BulkSql => self.client("bulk-sql", &[BATCH_ROWS.to_string()]).await?,
+            System::Forebay1 => self.forebay().await?,
+        };
+        let seconds = start.elapsed().as_secs_f64();
+
+        let cpu = measure::cpu_seconds(client.id())?
+            + measure::server_cpu_seconds(self.postmaster)?
+            - server_cpu;
+        let peak_rss_mib = measure::peak_rss_mib(client.id())?;
+        drop(client);
+        let wal = "select pg_wal_lsn_diff(pg_current_wal_lsn(), $1)::int8";
+        let wal_bytes = sql.query_one(wal, &[&lsn]).await?.get(0);
+        let rows: i64 = sql.query_one("select count(*) from sensor", &[]).await?.get(0);
+        ensure!(u64::try_from(rows)? == self.rows, "the table has {rows} rows");
+        Ok(Measurement {
+            system: system.to_possible_value().context("its name")?.get_name().to_owned(),
+            rows: self.rows,
+            seconds,
+            rows_per_second: self.rows as f64 / seconds,
+            peak_rss_mib: Some(peak_rss_mib),
+            cpu_seconds: Some(cpu),
+            wal_bytes: Some(wal_bytes),
+        })
+    }
+
+    /// This same program as a client; waits until it is done.
+    async fn client(&self, name: &str, arguments: &[String]) -> Result<Client> {
+        let dsn = self.database.primary_endpoint().dsn(self.database.name(), SUPERUSER);
+        let mut command = account::own_command(env::current_exe()?);
+        command.arg(name).arg(dsn).arg(self.rows.to_string()).args(arguments);
+        command.stdout(Stdio::piped());
+        let mut process = Process::start(name, command)?;
+        let output = process.take_stdout().context("its output")?;
+        let said = tokio::task::spawn_blocking(move || {
+            let mut line = String::new();
+            BufReader::new(output).read_line(&mut line).map(|_| line)
+        });
+        if said.await??.trim() != "done" {
+            bail!("{name} has failed");
+        }
+        Ok(Client::Own(process))
+    }
+
+    /// A writer; waits until all is merged.
+    async fn forebay(&self) -> Result<Client> {
+        let config = WriterConfig::of(&self.kafka, self.database, "bench", &self.topic)
+            .flat("public.sensor")
+            .set("batch.max_rows", i64::try_from(BATCH_ROWS)?);
+        let mut writer = Writer::start_in(self.scratch, config)?;
+        let all = i64::try_from(self.rows)?;
+        let sql = "select coalesce(sum(next_offset), 0)::int8 from forebay.progress";
+        let progress = self.database.primary().prepare(sql).await?;
+        let progress = &progress;
+        let merged = wait::until_within(LIMIT, "the writer to merge all events", || {
+            let ended = writer.exit_status();
+            async move {
+                if let Some(status) = ended? {
+                    bail!("the writer has ended: {status}");
+                }
+                let merged: i64 = self.database.primary().query_one(progress, &[]).await?.get(0);
+                Ok((merged == all).then_some(()))
+            }
+        })
+        .await;
+        merged.with_context(|| writer.output().tail())?;
+        Ok(Client::Forebay(writer))
+    }
+}
+
+/// A process that has done its work; it is killed when this value goes.
+enum Client {
+    Own(Process),
+    Forebay(Writer),
+}
+
+impl Client {
+    fn id(&self) -> u32 {
+        match self {
+            Self::Own(process) => process.id(),
+            Self::Forebay(writer) => writer.id(),
+        }
+    }
+}
