@@ -81,7 +81,7 @@ impl Postgres {
     ) -> Result<Self> {
         let mut server = Self::new(scratch, name)?;
         let mut backup = server.command("pg_basebackup")?;
-        backup.arg("-D").arg(&server.directory).args(["-d", &primary.dsn("", SUPERUSER)]);
+        backup.arg("-D").arg(&server.directory).args(["-d", &primary.dsn("postgres", SUPERUSER)]);
         backup.args(["--write-recovery-conf", "--wal-method=stream", "--checkpoint=fast"]);
         backup.args(["--create-slot", "--slot", name, "--no-sync"]);
         process::run("pg_basebackup", backup)?;

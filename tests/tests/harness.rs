@@ -34,6 +34,20 @@ async fn the_replica_streams_what_the_primary_writes() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_database_has_the_extension_and_a_writer_role() -> Result<()> {
+    let stack = Stack::from_env()?;
+    let database = Database::create(&stack, "extension").await?;
+    let replica = database.connect_replica_as(database.writer_role()).await?;
+    let sql = "select extname::text, pg_has_role('forebay_writer', 'usage'), \
+               (select rolsuper from pg_roles where rolname = current_user) \
+               from pg_extension where extname = 'forebay'";
+    let row = replica.query_one(sql, &[]).await?;
+    let (extension, member, superuser): (&str, bool, bool) = (row.get(0), row.get(1), row.get(2));
+    assert_eq!((extension, member, superuser), ("forebay", true, false));
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_topic_gives_back_what_was_produced() -> Result<()> {
     let stack = Stack::from_env()?;
     let topic = Topic::create(stack.kafka(), "round_trip", 2).await?;
