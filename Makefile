@@ -9,6 +9,8 @@ FOREBAY_CACHE := $(or $(FOREBAY_CACHE),$(shell scripts/cache-dir))
 PGRX_HOME := $(or $(PGRX_HOME),$(FOREBAY_CACHE)/pgrx)
 PG_CONFIG := $(or $(PG_CONFIG),/usr/lib/postgresql/15/bin/pg_config)
 export FOREBAY_CACHE PGRX_HOME PG_CONFIG
+# An error of the harness is a sentence, not its way through the runtime.
+export RUST_LIB_BACKTRACE := 0
 
 # What the tests build: the failpoints are never in a release.
 FAILPOINTS := --features failpoints
