@@ -8,7 +8,7 @@ mod boolean;
 mod bytea;
 mod datetime;
 pub(crate) mod field;
-mod float;
+pub(crate) mod float;
 pub(crate) mod int8range;
 mod integer;
 mod json;
@@ -21,7 +21,8 @@ use crate::json::{Json, Kind, malformed};
 use crate::rejection::{Rejection, SqlState};
 
 pub(crate) use bytea::decode_hex;
-pub(crate) use json::check_jsonb;
+pub(crate) use json::encode_built_jsonb;
+pub(crate) use text::encode_text;
 
 /// How values of a column's type are encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,7 +118,7 @@ impl Encoder {
             Self::Int8 => field::fixed(&integer::parse::<i64>(literal)?.to_be_bytes(), out),
             Self::Float4 => field::fixed(&float::parse_f32(literal)?.to_be_bytes(), out),
             Self::Float8 => field::fixed(&float::parse_f64(literal)?.to_be_bytes(), out),
-            Self::Text => return text::encode_text(literal, out),
+            Self::Text => return encode_text(literal, out),
             Self::Name => return text::encode_name(literal, out),
             Self::Uuid => field::fixed(uuid::parse(literal)?.as_bytes(), out),
             Self::Date => field::fixed(&datetime::date(literal)?.to_be_bytes(), out),

@@ -146,7 +146,7 @@ pub fn malformed(message: impl Into<String>) -> Rejection {
 }
 
 fn syntax(error: &serde_json::Error) -> Rejection {
-    malformed(format!("invalid JSON: {error}"))
+    malformed(if error.is_data() { error.to_string() } else { format!("invalid JSON: {error}") })
 }
 
 /// A key of an object; borrowed unless it has escapes.

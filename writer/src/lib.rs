@@ -13,3 +13,5 @@ pub mod decode;
 pub mod encode;
 pub mod event_batch;
 pub mod json;
+#[cfg(test)]
+mod testing;

@@ -4,13 +4,24 @@
 //! which are staged as rows of `forebay.butler_ref`, for `forebay.butler_resolve` to turn them into
 //! rows of the registry's tables.
 
+mod data_id;
+mod dataset;
+mod dataset_type;
+mod dimension_record;
+mod integral;
+mod path;
+mod region;
 mod repository;
+mod timespan;
 
 use super::{FormatError, RowWriter};
 use crate::catalog::{Catalog, TargetIndex};
+use crate::json::{Json, malformed, set_once, utf8, visit_object};
 use crate::record::Record;
 use crate::rejection::{Rejection, SqlState};
 
+use dataset::DatasetWriter;
+use dataset_type::StorageClasses;
 use repository::Repository;
 
 /// The format `butler` into one repository.
@@ -57,7 +68,51 @@ impl Butler {
         record: &Record<'_>,
         rows: &mut RowWriter<'_>,
     ) -> Result<(), Rejection> {
-        let _ = (catalog, record, rows, &self.datastore_name);
-        Err(Rejection::new(SqlState::FEATURE_NOT_SUPPORTED, "not yet"))
+        let payload = record.payload.ok_or_else(|| {
+            Rejection::new(SqlState::NULL_VALUE_NOT_ALLOWED, "the message has no value")
+        })?;
+        let event = Event::read(utf8(payload)?)?;
+        dimension_record::write_all(catalog, &self.repository, event.dimension_records, rows)?;
+        let storage_classes = StorageClasses::read(event.dataset_types)?;
+        let refs = self.repository.refs();
+        let mut datasets =
+            DatasetWriter::new(refs, catalog.target(refs), &storage_classes, &self.datastore_name);
+        datasets.write_all(event.datasets, rows)
     }
+}
+
+/// The parts of an event. Other keys than theirs are ignored.
+#[derive(Debug)]
+struct Event<'a> {
+    dimension_records: Json<'a>,
+    dataset_types: Option<Json<'a>>,
+    datasets: Json<'a>,
+}
+
+impl<'a> Event<'a> {
+    fn read(text: &'a str) -> Result<Self, Rejection> {
+        let (mut kind, mut dimension_records, mut dataset_types, mut datasets) =
+            (None, None, None, None);
+        visit_object(text, |key, value| match &*key {
+            "type" => set_once(&mut kind, "type", value),
+            "dimension_records" => set_once(&mut dimension_records, "dimension_records", value),
+            "dataset_types" => set_once(&mut dataset_types, "dataset_types", value),
+            "datasets" => set_once(&mut datasets, "datasets", value),
+            _ => Ok(()),
+        })?;
+        let kind = required(kind, "type")?.string()?;
+        if kind != "pp-output" {
+            return Err(malformed(format!("type is {kind:?}, not \"pp-output\"")));
+        }
+        Ok(Self {
+            dimension_records: required(dimension_records, "dimension_records")?,
+            dataset_types,
+            datasets: required(datasets, "datasets")?,
+        })
+    }
+}
+
+/// The value of a key that an object must have.
+fn required<'a>(value: Option<Json<'a>>, key: &str) -> Result<Json<'a>, Rejection> {
+    value.ok_or_else(|| malformed(format!("key \"{key}\" is missing")))
 }

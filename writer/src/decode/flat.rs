@@ -1,7 +1,7 @@
 //! Format `flat`: the message is the row, a JSON object. A null value deletes the row whose key
 //! the message's key is, a JSON object of the key columns.
 
-use super::row_values::{RowValues, eligible};
+use super::row_values::{RowValues, as_literal, eligible};
 use super::{FormatError, Op, RowWriter};
 use crate::catalog::{Catalog, OnConflict, TargetIndex};
 use crate::json::utf8;
@@ -54,7 +54,7 @@ impl Flat {
         let mut values = RowValues::default();
         values
             .read(target, utf8(object)?)
-            .and_then(|()| values.write(self.target, target, op, rows))
+            .and_then(|()| values.write(self.target, target, op, rows, as_literal))
             .map_err(|rejection| rejection.about(target.qualified_name()))
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{Op, RowWriter};
 use crate::catalog::{Catalog, Column, OnConflict, Target, TargetIndex};
-use crate::encode::field;
+use crate::encode::{Encoder, field};
 use crate::json::{Json, duplicate_key, visit_object};
 use crate::rejection::{Rejection, SqlState};
 
@@ -33,13 +33,21 @@ impl<'a> RowValues<'a> {
         })
     }
 
-    /// Writes what was read as a row of the target. Of a delete only the key counts.
+    /// The first column that was not named.
+    pub fn missing<'t>(&self, target: &'t Target) -> Option<&'t Column> {
+        let mut columns = target.columns().iter().zip(&self.values);
+        columns.find(|(_, value)| value.is_none()).map(|(column, _)| column)
+    }
+
+    /// Writes what was read as a row of the target, each value by `encode`, which is not asked
+    /// for null keys and columns without value. Of a delete only the key counts.
     pub fn write(
         &mut self,
         index: TargetIndex,
         target: &Target,
         op: Op,
         rows: &mut RowWriter<'_>,
+        encode: impl Fn(Encoder, &Column, Json<'a>, &mut Vec<u8>) -> Result<(), Rejection>,
     ) -> Result<(), Rejection> {
         let Self { values, given } = self;
         let some_named = op == Op::Upsert && values.contains(&None);
@@ -54,8 +62,13 @@ impl<'a> RowValues<'a> {
             if column.in_key && value.is_none_or(Json::is_null) {
                 return Err(null_key(column));
             }
-            match value {
-                Some(value) if op == Op::Upsert || column.in_key => encode(column, value, out),
+            // A target with a column without encoder was refused before.
+            match (value, column.encoder) {
+                (Some(value), Some(encoder)) if op == Op::Upsert || column.in_key => {
+                    encode(encoder, column, value, out).map_err(|rejection| {
+                        rejection.within(format_args!("column \"{}\"", column.name))
+                    })
+                }
                 _ => {
                     field::null(out);
                     Ok(())
@@ -65,13 +78,14 @@ impl<'a> RowValues<'a> {
     }
 }
 
-/// Appends a column's field. A refusal names the column.
-fn encode(column: &Column, value: Json<'_>, out: &mut Vec<u8>) -> Result<(), Rejection> {
-    // A target with a column without encoder is refused before.
-    let Some(encoder) = column.encoder else { return Err(unknown_column(&column.name)) };
-    encoder
-        .encode(value, out)
-        .map_err(|rejection| rejection.within(format_args!("column \"{}\"", column.name)))
+/// Encodes a value as its type's input literal, which is what `rows` and `flat` mean.
+pub(super) fn as_literal(
+    encoder: Encoder,
+    _: &Column,
+    value: Json<'_>,
+    out: &mut Vec<u8>,
+) -> Result<(), Rejection> {
+    encoder.encode(value, out)
 }
 
 /// The position of the column of this name, looked for from `expected` on, all around.

@@ -2,7 +2,7 @@
 //!
 //! `{"rows": [{"table": "schema.table", "op": "upsert" | "delete", "row": {…}}]}`
 
-use super::row_values::{RowValues, eligible};
+use super::row_values::{RowValues, as_literal, eligible};
 use super::{Op, RowWriter};
 use crate::catalog::Catalog;
 use crate::json::{Json, malformed, set_once, utf8, visit_array, visit_object};
@@ -71,7 +71,7 @@ fn write_entry<'a>(
     let target = eligible(catalog, index, op)?;
     values
         .read(target, row.text())
-        .and_then(|()| values.write(index, target, op, rows))
+        .and_then(|()| values.write(index, target, op, rows, as_literal))
         .map_err(|rejection| rejection.about(target.qualified_name()))
 }
 

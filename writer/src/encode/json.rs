@@ -1,7 +1,7 @@
 //! `json`, `jsonb`: passed on as text, after a look for what PostgreSQL would refuse.
 
 use super::{excerpt, field};
-use crate::json::malformed;
+use crate::json::{malformed, utf8};
 use crate::rejection::{Rejection, SqlState};
 
 /// Deepest nesting that is passed on. PostgreSQL's parser recurses, and gives up where its stack
@@ -33,8 +33,21 @@ pub fn encode_jsonb(text: &str, out: &mut Vec<u8>) -> Result<(), Rejection> {
     })
 }
 
+/// Appends as jsonb the JSON text that `write` appends, which must be valid.
+pub fn encode_built_jsonb(
+    out: &mut Vec<u8>,
+    write: impl FnOnce(&mut Vec<u8>) -> Result<(), Rejection>,
+) -> Result<(), Rejection> {
+    field::variable(out, |out| {
+        out.push(JSONB_VERSION);
+        let start = out.len();
+        write(out)?;
+        check_jsonb(utf8(&out[start..])?)
+    })
+}
+
 /// Refuses a valid JSON text that jsonb cannot hold.
-pub fn check_jsonb(text: &str) -> Result<(), Rejection> {
+fn check_jsonb(text: &str) -> Result<(), Rejection> {
     if text.len() > LONGEST_JSONB {
         return Err(too_large(format!(
             "a jsonb value of {} bytes is longer than {LONGEST_JSONB}",

@@ -2,10 +2,11 @@
 
 use std::ops::Range;
 
-use super::partition::Partitions;
+use super::partition::{LastRecord, Partitions};
 use super::recycle;
 use crate::position::{Offset, Partition, Topic};
 use crate::record::{Header, Record};
+use crate::record_hash::record_hash;
 
 /// An event of a batch.
 #[derive(Debug, Clone)]
@@ -124,10 +125,11 @@ impl Events {
         self.numbers[index as usize]
     }
 
-    /// Offset, timestamp, key and payload of the event of this index.
-    pub fn record(&self, index: u32) -> (Offset, Option<i64>, Option<&[u8]>, Option<&[u8]>) {
+    /// What progress keeps of the event of this index, if it is the last.
+    pub fn last_record(&self, index: u32) -> LastRecord {
         let event = &self.events[index as usize];
-        (event.offset, event.timestamp_ms, self.slice(&event.key), self.slice(&event.payload))
+        let hash = record_hash(self.slice(&event.key), self.slice(&event.payload));
+        LastRecord { offset: event.offset, timestamp_ms: event.timestamp_ms, hash }
     }
 
     /// The event of this number.

@@ -2,7 +2,6 @@
 
 use super::event::Events;
 use crate::position::{Offset, Partition, Topic};
-use crate::record_hash::record_hash;
 
 /// How far a batch takes a partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,7 +25,7 @@ pub struct LastRecord {
     pub offset: Offset,
     /// Its timestamp in milliseconds since 1970, if it has one.
     pub timestamp_ms: Option<i64>,
-    /// Its hash: [`record_hash`].
+    /// Its hash: [`record_hash`](crate::record_hash::record_hash).
     pub hash: [u8; 16],
 }
 
@@ -132,10 +131,7 @@ impl Partitions {
                 partition: state.partition,
                 first_offset: state.first_offset,
                 next_offset: state.next_offset,
-                last: state.last.map(|event| {
-                    let (offset, timestamp_ms, key, payload) = events.record(event);
-                    LastRecord { offset, timestamp_ms, hash: record_hash(key, payload) }
-                }),
+                last: state.last.map(|event| events.last_record(event)),
             }
         };
         self.sorted().into_iter().map(position).collect()
