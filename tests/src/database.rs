@@ -5,7 +5,9 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use tokio_postgres::Client;
 
-use crate::{Endpoint, Stack, endpoint::SUPERUSER, postgres, process, progress, stack::unique};
+use crate::{
+    Endpoint, Stack, endpoint::SUPERUSER, postgres, process, progress, stack::unique, wait,
+};
 
 /// A fresh database with the extension, and a login role for a writer. It stays until the stack
 /// goes.
@@ -166,13 +168,18 @@ impl Database {
         self.replica()?.connect_as(&self.name, role).await
     }
 
-    /// Connects again, after the primary was restarted or another took its place.
+    /// Connects again, after the primary crashed or another took its place: waits until it
+    /// accepts connections.
     ///
     /// # Errors
     ///
-    /// If the server refuses the connection.
+    /// If it does not in time.
     pub async fn reconnect(&mut self, primary: &Endpoint) -> Result<()> {
-        self.client = primary.connect(&self.name).await?;
+        let name = &self.name;
+        self.client = wait::until(format!("{name} to accept connections"), || async move {
+            Ok(primary.connect(name).await.ok())
+        })
+        .await?;
         self.primary = primary.clone();
         Ok(())
     }

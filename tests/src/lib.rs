@@ -30,6 +30,8 @@
 //!   [`process`], [`account`], [`port`] and [`scratch`];
 //! - [`database`], [`topic`], [`producer`], [`writer`] and [`progress`] are what a test is
 //!   written with;
+//! - [`numbered_stream`] is a stream in which a lost or doubled event shows, and [`gate`] holds a
+//!   writer up inside the database;
 //! - [`butler_sample`] is a real Butler repository, and two visits' events for it;
 //! - [`wait`] is how anything waits: for an event, and not for ever.
 #![forbid(unsafe_code)]
@@ -39,7 +41,9 @@ pub mod broker;
 pub mod butler_sample;
 pub mod database;
 pub mod endpoint;
+pub mod gate;
 pub mod lifeline;
+pub mod numbered_stream;
 pub mod port;
 pub mod postgres;
 pub mod process;
@@ -56,6 +60,8 @@ pub mod writer_config;
 pub use broker::Broker;
 pub use database::Database;
 pub use endpoint::Endpoint;
+pub use gate::Gate;
+pub use numbered_stream::NumberedStream;
 pub use postgres::Postgres;
 pub use producer::{Delivery, Message, Producer};
 pub use stack::Stack;

@@ -12,7 +12,10 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use nix::sys::signal::Signal;
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
 
 use crate::{
     account, endpoint::Endpoint, endpoint::SUPERUSER, port, process, process::Process, wait,
@@ -207,6 +210,16 @@ impl Postgres {
             std::future::ready(Ok(gone.then_some(())))
         })
         .await
+    }
+
+    /// Kills one backend (`kill -9`): the server ends all others and starts anew by itself. Never
+    /// on the shared stack, where other tests run.
+    ///
+    /// # Errors
+    ///
+    /// If it can't be killed.
+    pub fn kill_backend(&self, process: i32) -> Result<()> {
+        kill(Pid::from_raw(process), Signal::SIGKILL).context("kill a backend")
     }
 
     /// [`stop`](Self::stop) and [`start`](Self::start).

@@ -82,7 +82,7 @@ async fn a_topic_gives_back_what_was_produced() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_private_replica_can_be_promoted_and_a_killed_primary_started_again() -> Result<()> {
+async fn private_servers_crash_come_back_and_are_promoted() -> Result<()> {
     let stack = Stack::from_env()?;
     let directory = stack.directory("private")?;
     let mut primary = Postgres::primary(&directory, "primary", THROW_AWAY).await?;
@@ -94,6 +94,9 @@ async fn a_private_replica_can_be_promoted_and_a_killed_primary_started_again() 
 
     primary.kill().await?;
     primary.start().await?;
+    database.reconnect(primary.endpoint()).await?;
+    let backend = database.primary().query_one("select pg_backend_pid()", &[]).await?.get(0);
+    primary.kill_backend(backend)?;
     database.reconnect(primary.endpoint()).await?;
     database.primary().execute("update t set id = 2", &[]).await?;
     database.wait_until_replayed().await?;

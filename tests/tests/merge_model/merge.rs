@@ -26,7 +26,8 @@ pub struct Merge<'a> {
 
 impl<'a> Merge<'a> {
     pub async fn claim(client: &'a Client) -> Result<Self> {
-        let sql = "select token::text, next_offset from forebay.claim($1, $2, '{0}', '{0}', 'test')";
+        let sql =
+            "select token::text, next_offset from forebay.claim($1, $2, '{0}', '{0}', 'test')";
         let row = client.query_one(sql, &[&SOURCE, &TOPIC]).await?;
         Ok(Self { client, token: row.get(0), next_offset: row.get(1) })
     }

@@ -88,11 +88,7 @@ pub async fn ensure_equal(client: &Client) -> Result<()> {
         };
         let merged: String = client.query_one(&rows(MERGED), &[]).await?.get(0);
         let expected: String = client.query_one(&rows(REFERENCE), &[]).await?.get(0);
-        ensure!(
-            merged == expected,
-            "{} holds {merged}, and the reference {expected}",
-            table.name
-        );
+        ensure!(merged == expected, "{} holds {merged}, and the reference {expected}", table.name);
     }
     Ok(())
 }
