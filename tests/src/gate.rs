@@ -62,14 +62,20 @@ impl Gate {
     ///
     /// If none comes in time.
     pub async fn wait_until_held(&self) -> Result<i32> {
-        // Asked by the gate's own session, whose statements a transaction block does not mind.
+        wait::until("a session at the gate", || self.held()).await
+    }
+
+    /// The process id of a backend that stands at the gate, if one does now.
+    ///
+    /// # Errors
+    ///
+    /// If the server can't say.
+    pub async fn held(&self) -> Result<Option<i32>> {
         let sql = "select pid from pg_stat_activity where $1 = any (pg_blocking_pids(pid)) limit 1";
-        wait::until("a session at the gate", || async move {
-            self.client.batch_execute("select pg_stat_clear_snapshot()").await?;
-            let row = self.client.query_opt(sql, &[&self.process_id]).await?;
-            Ok(row.map(|row| row.get(0)))
-        })
-        .await
+        // In a transaction block, statistics are those of the first look.
+        self.client.batch_execute("select pg_stat_clear_snapshot()").await?;
+        let row = self.client.query_opt(sql, &[&self.process_id]).await?;
+        Ok(row.map(|row| row.get(0)))
     }
 
     /// Opens it.
