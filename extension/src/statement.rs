@@ -247,6 +247,9 @@ impl Staging<'_> {
     /// Inserts the staged row at `$1`, if its key is not stored.
     pub fn insert_one(&self, named: &Named) -> String {
         let target = self.target;
+        if named.columns.is_empty() {
+            return format!("insert into {} default values", target.name);
+        }
         let is_new = match target.policy {
             Policy::Append => String::new(),
             _ => format!(

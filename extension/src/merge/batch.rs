@@ -39,7 +39,7 @@ pub enum Given {
     All,
     /// These, in every row.
     Some(Vec<i16>),
-    /// Not the same in every row.
+    /// Not the same in every row, or none at all.
     Mixed,
 }
 
@@ -139,7 +139,11 @@ fn counted(client: &mut SpiClient<'_>, id: u64, target: Target, slot: i32) -> Re
     let greatest = row.get::<Vec<i16>>(5)?;
     let given = match least {
         None => Given::All,
-        Some(least) if naming_all == 0 && greatest.as_ref() == Some(&least) => Given::Some(least),
+        Some(least)
+            if naming_all == 0 && !least.is_empty() && greatest.as_ref() == Some(&least) =>
+        {
+            Given::Some(least)
+        }
         Some(_) => Given::Mixed,
     };
     Ok(Part { target, slot, rows, deletes, given })
