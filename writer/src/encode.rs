@@ -154,3 +154,6 @@ fn excerpt(literal: &str) -> String {
     }
     format!("{:?}…", &literal[..literal.floor_char_boundary(LONGEST)])
 }
+
+#[cfg(test)]
+mod tests;

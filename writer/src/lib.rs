@@ -1,17 +1,54 @@
-//! Stages of the writer.
+//! The writer: Kafka events into PostgreSQL, merged exactly once.
+//!
+//! The pipeline is the module list, in the order of the data:
+//!
+//! 1. [`consume`] reads records on a thread of its own, at the offsets that a [`claim`] gave.
+//! 2. [`decode`] turns a record into rows of targets that the [`catalog`] knows, or a [`rejection`].
+//! 3. [`event_batch`] holds the encoded rows; [`hand_over`] is where batches change hands.
+//! 4. [`stage`] copies a batch into a slot, [`resolve`] lets a format work on it there.
+//! 5. [`merge`] calls the merge, [`dead_letter`] keeps what was rejected.
+//! 6. [`acknowledge`] counts, logs, and tells the broker, after the commit.
+//!
+//! A [`worker`] does all of it for one claim; [`pipeline`] decides what happens between claims, by
+//! the tables in [`retry`] and [`consume::verdict`].
 #![forbid(unsafe_code)]
 
+pub mod acknowledge;
+pub mod backoff;
+pub mod catalog;
+pub mod check;
+pub mod claim;
 pub mod cli;
 pub mod config;
-pub mod logging;
-pub mod position;
-pub mod record;
-pub mod record_hash;
-pub mod rejection;
-pub mod catalog;
+pub mod consume;
+pub mod dead_letter;
 pub mod decode;
 pub mod encode;
 pub mod event_batch;
+pub mod extension;
+pub mod failpoint;
+pub mod failure;
+pub mod hand_over;
+pub mod health;
+pub mod http;
 pub mod json;
+pub mod kafka;
+pub mod lag;
+pub mod logging;
+pub mod merge;
+pub mod metrics;
+pub mod pipeline;
+pub mod position;
+pub mod record;
+pub mod record_hash;
+pub mod reject;
+pub mod rejection;
+pub mod resolve;
+pub mod retry;
+pub mod run;
+pub mod session;
+pub mod stage;
+pub mod survey;
 #[cfg(test)]
 mod testing;
+pub mod worker;

@@ -3,8 +3,10 @@
 //! Nothing depends on a session's time zone or the clock: an instant needs its offset, and words
 //! such as `now` are refused.
 
-use jiff::civil::{Date, DateTime, date as civil_date};
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
+use jiff::civil::{Date, Time, date as civil_date};
+use jiff::fmt::temporal::Pieces;
+use jiff::tz::Offset;
 
 use super::excerpt;
 use crate::rejection::{Rejection, SqlState};
@@ -19,7 +21,9 @@ pub fn date(literal: &str) -> Result<i32, Rejection> {
         return Ok(if positive { i32::MAX } else { i32::MIN });
     }
     let date: Date = trimmed.parse().map_err(|_| invalid("date", literal))?;
-    check_year(date, literal)?;
+    if date.year() < 1 {
+        return Err(out_of_range(literal));
+    }
     Ok((date.duration_since(EPOCH).as_hours() / 24) as i32)
 }
 
@@ -30,12 +34,8 @@ pub fn timestamp(literal: &str) -> Result<i64, Rejection> {
     if let Some(positive) = infinity(trimmed) {
         return Ok(if positive { i64::MAX } else { i64::MIN });
     }
-    let local = trimmed.strip_suffix(['Z', 'z']).unwrap_or(trimmed);
-    let local: DateTime = without_zone_name(local)
-        .and_then(|local| local.parse().ok())
-        .ok_or_else(|| invalid("timestamp", literal))?;
-    check_year(local.date(), literal)?;
-    Ok(microseconds(local.duration_since(EPOCH.at(0, 0, 0, 0))))
+    let (since_epoch, _) = local_time(trimmed).ok_or_else(|| invalid("timestamp", literal))?;
+    microseconds(since_epoch, literal)
 }
 
 /// Microseconds since 2000-01-01 UTC.
@@ -44,27 +44,27 @@ pub fn timestamptz(literal: &str) -> Result<i64, Rejection> {
     if let Some(positive) = infinity(trimmed) {
         return Ok(if positive { i64::MAX } else { i64::MIN });
     }
-    let Some(text) = without_zone_name(trimmed) else {
-        return Err(invalid("timestamptz", literal));
-    };
-    let Ok(instant) = text.parse::<Timestamp>() else {
-        return Err(if text.parse::<DateTime>().is_ok() {
-            Rejection::new(
-                SqlState::INVALID_DATETIME_FORMAT,
-                format!("{} needs an offset from UTC, such as Z or +00:00", excerpt(literal)),
-            )
-        } else {
-            invalid("timestamptz", literal)
-        });
-    };
-    /// 2000-01-01T00:00:00Z in seconds since 1970.
-    const EPOCH_SECOND: i64 = 946_684_800;
-    let since_epoch = instant.as_duration() - SignedDuration::from_secs(EPOCH_SECOND);
-    // The year 1 begins here; PostgreSQL's BC spelling is not read, so neither is jiff's −0001.
-    if since_epoch.as_secs() < -63_082_281_600 {
-        return Err(out_of_range(literal));
+    let (since_epoch, offset) =
+        local_time(trimmed).ok_or_else(|| invalid("timestamptz", literal))?;
+    let offset = offset.ok_or_else(|| {
+        Rejection::new(
+            SqlState::INVALID_DATETIME_FORMAT,
+            format!("{} needs an offset from UTC, such as Z or +00:00", excerpt(literal)),
+        )
+    })?;
+    microseconds(since_epoch - SignedDuration::from_secs(i64::from(offset.seconds())), literal)
+}
+
+/// The clock's time since 2000-01-01, and its offset from UTC if the literal has one. A time zone
+/// in brackets is refused, since its rules are not known here. (jiff's own instants end a day
+/// before the year 9999 does, which is a common way to say never.)
+fn local_time(literal: &str) -> Option<(SignedDuration, Option<Offset>)> {
+    let pieces = Pieces::parse(literal).ok()?;
+    if pieces.time_zone_annotation().is_some() {
+        return None;
     }
-    Ok(microseconds(since_epoch))
+    let local = pieces.date().to_datetime(pieces.time().unwrap_or(Time::midnight()));
+    Some((local.duration_since(EPOCH.at(0, 0, 0, 0)), pieces.to_numeric_offset()))
 }
 
 /// Whether the literal is infinity, and of which sign.
@@ -73,22 +73,18 @@ fn infinity(literal: &str) -> Option<bool> {
     unsigned.eq_ignore_ascii_case("infinity").then(|| !literal.starts_with('-'))
 }
 
-/// The literal, unless it has a time zone in brackets, whose rules are not known here.
-fn without_zone_name(literal: &str) -> Option<&str> {
-    (!literal.contains('[')).then_some(literal)
-}
-
 /// Rounded to microseconds, ties to even.
-fn microseconds(duration: SignedDuration) -> i64 {
-    let nanoseconds = duration.as_nanos();
+fn microseconds(since_epoch: SignedDuration, literal: &str) -> Result<i64, Rejection> {
+    /// Where the year 1 begins.
+    const FIRST_SECOND: i64 = -63_082_281_600;
+    if since_epoch.as_secs() < FIRST_SECOND {
+        return Err(out_of_range(literal));
+    }
+    let nanoseconds = since_epoch.as_nanos();
     let (quotient, remainder) = (nanoseconds.div_euclid(1000), nanoseconds.rem_euclid(1000));
     let up = remainder > 500 || (remainder == 500 && quotient % 2 != 0);
     // Years 1 to 9999 are 3.2e17 microseconds.
-    (quotient + i128::from(up)) as i64
-}
-
-fn check_year(date: Date, literal: &str) -> Result<(), Rejection> {
-    if date.year() < 1 { Err(out_of_range(literal)) } else { Ok(()) }
+    Ok((quotient + i128::from(up)) as i64)
 }
 
 fn invalid(type_name: &str, literal: &str) -> Rejection {
