@@ -1,13 +1,14 @@
 //! The sample of Butler data in `tests/data/butler`.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs::{self, File},
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
+use tokio_postgres::Client;
 
 /// A fresh repository with the sample's dataset types and run, as SQL for psql.
 #[must_use]
@@ -43,6 +44,41 @@ pub fn row_counts() -> Result<BTreeMap<String, i64>> {
         })
         .collect::<Result<_>>()
         .with_context(|| format!("understand {}", path.display()))
+}
+
+/// Checks that a repository holds what the official client makes of the sample: the rows of
+/// [`row_counts`], and the checksums of `checksums.tsv`.
+///
+/// # Errors
+///
+/// If it does not: with every table that differs.
+pub async fn check(client: &Client) -> Result<()> {
+    let read = |name: &str| {
+        let path = directory().join(name);
+        fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))
+    };
+    let row = |row: &tokio_postgres::Row| {
+        let (table, rows, checksum): (String, i64, String) = (row.get(0), row.get(1), row.get(2));
+        format!("{table}\t{rows}\t{checksum}")
+    };
+    let found = client.query(&read("checksum.sql")?, &[]).await.context("sum up")?;
+    let found: BTreeSet<String> = found.iter().map(row).collect();
+    let expected: BTreeSet<String> = read("checksums.tsv")?.lines().map(str::to_owned).collect();
+    if found != expected {
+        let only = |a: &BTreeSet<String>, b| a.difference(b).cloned().collect::<Vec<_>>();
+        bail!("found {:#?}, expected {:#?}", only(&found, &expected), only(&expected, &found));
+    }
+    for (table, expected) in row_counts()? {
+        if is_overlap_table(&table) {
+            continue;
+        }
+        let sql = format!("select count(*) from \"{table}\"");
+        let found: i64 = client.query_one(&sql, &[]).await?.get(0);
+        if found != expected {
+            bail!("{table} has {found} rows, and not {expected}");
+        }
+    }
+    Ok(())
 }
 
 /// Whether a table holds the overlaps of regions with the sky's pixels, which are not yet filled.

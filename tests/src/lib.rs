@@ -32,6 +32,8 @@
 //!   written with;
 //! - [`numbered_stream`] is a stream in which a lost or doubled event shows, and [`gate`] holds a
 //!   writer up inside the database;
+//! - [`dead_letter`] and [`metrics`] are what a writer leaves and tells, and [`command`] is one
+//!   that ends by itself;
 //! - [`butler_sample`] is a real Butler repository, and two visits' events for it;
 //! - [`wait`] is how anything waits: for an event, and not for ever.
 #![forbid(unsafe_code)]
@@ -39,10 +41,13 @@
 pub mod account;
 pub mod broker;
 pub mod butler_sample;
+pub mod command;
 pub mod database;
+pub mod dead_letter;
 pub mod endpoint;
 pub mod gate;
 pub mod lifeline;
+pub mod metrics;
 pub mod numbered_stream;
 pub mod port;
 pub mod postgres;
