@@ -16,13 +16,14 @@ mod tests;
 
 use std::path::Path;
 
+pub use crate::decode::FormatConfig;
 pub use database::DatabaseConfig;
 pub use dsn::{Dsn, host_name};
 pub use problem::{Place, Problem};
 pub use reader::{PREFIX, Variables};
 pub use section::{
-    BatchConfig, FormatConfig, HttpConfig, KafkaConfig, LogConfig, LogFormat, RejectionConfig,
-    ShutdownConfig, SourceConfig, Start,
+    BatchConfig, HttpConfig, KafkaConfig, LogConfig, LogFormat, RejectionConfig, ShutdownConfig,
+    SourceConfig, Start,
 };
 
 use reader::Reader;
@@ -84,17 +85,7 @@ impl Config {
         let problems = reader.finish();
         match (source, kafka, database, format) {
             (Some(source), Some(kafka), Some(database), Some(format)) if problems.is_empty() => {
-                Ok(Self {
-                    source,
-                    kafka,
-                    database,
-                    format,
-                    batch,
-                    rejections,
-                    http,
-                    log,
-                    shutdown,
-                })
+                Ok(Self { source, kafka, database, format, batch, rejections, http, log, shutdown })
             }
             _ => Err(problems),
         }

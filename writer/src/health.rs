@@ -45,11 +45,7 @@ pub struct Health(Mutex<[Status; 3]>);
 impl Default for Health {
     fn default() -> Self {
         Self(Mutex::new([Component::Broker, Component::Database, Component::Claim].map(
-            |component| Status {
-                component,
-                ready: false,
-                reason: Some("starting".to_owned()),
-            },
+            |component| Status { component, ready: false, reason: Some("starting".to_owned()) },
         )))
     }
 }

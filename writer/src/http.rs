@@ -33,10 +33,8 @@ pub async fn serve(listener: TcpListener, shown: Shown) -> std::io::Result<()> {
 
 async fn metrics(State(shown): State<Shown>) -> Response {
     match shown.metrics.render() {
-        Ok(text) => {
-            ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
-                .into_response()
-        }
+        Ok(text) => ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
+            .into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
     }
 }

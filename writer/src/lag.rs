@@ -91,8 +91,7 @@ mod tests {
     fn is_zero_when_drained() {
         let lag = Lag::default();
         let topic = Topic::from("t");
-        let standing =
-            Standing { next_offset: Offset(5), end: Offset(8), last_timestamp_ms: None };
+        let standing = Standing { next_offset: Offset(5), end: Offset(8), last_timestamp_ms: None };
         lag.claimed([((topic.clone(), Partition(0)), standing)]);
         assert_eq!(lag.total_offsets(), 3);
         assert_eq!(standing.seconds(10_000), None);

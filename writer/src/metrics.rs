@@ -203,7 +203,12 @@ impl Adder<'_> {
         self.add(IntGauge::new(name, help)?)
     }
 
-    fn int_gauges(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<IntGaugeVec> {
+    fn int_gauges(
+        &self,
+        name: &str,
+        help: &str,
+        labels: &[&str],
+    ) -> prometheus::Result<IntGaugeVec> {
         self.add(IntGaugeVec::new(Opts::new(name, help), labels)?)
     }
 
@@ -239,8 +244,7 @@ mod tests {
     #[test]
     fn shows_the_lag_of_claimed_partitions() {
         let metrics = Metrics::new().unwrap();
-        let standing =
-            Standing { next_offset: Offset(2), end: Offset(5), last_timestamp_ms: None };
+        let standing = Standing { next_offset: Offset(2), end: Offset(5), last_timestamp_ms: None };
         metrics.lag.claimed([((Topic::from("t"), Partition(3)), standing)]);
         let text = metrics.render().unwrap();
         let line = format!("{CONSUMER_LAG_OFFSETS}{{partition=\"3\",topic=\"t\"}} 3");

@@ -33,8 +33,10 @@ const EXAMPLE: &str = "\"host=… port=5432 dbname=… user=…\"";
 pub(super) fn database(reader: &mut Reader<'_>) -> Option<DatabaseConfig> {
     let dsn = primary(reader);
     let replicas = replicas(reader);
-    let mut span = |key, seconds| value::duration(reader, SECTION, key, Duration::from_secs(seconds));
-    let (connect_timeout, statement_timeout) = (span("connect_timeout", 5), span("statement_timeout", 60));
+    let mut span =
+        |key, seconds| value::duration(reader, SECTION, key, Duration::from_secs(seconds));
+    let (connect_timeout, statement_timeout) =
+        (span("connect_timeout", 5), span("statement_timeout", 60));
     let commit_timeout = span("commit_timeout", 30);
     let idle_in_transaction_timeout = span("idle_in_transaction_timeout", 10);
     let tcp_user_timeout = span("tcp_user_timeout", 10);
@@ -76,7 +78,8 @@ fn primary(reader: &mut Reader<'_>) -> Option<Dsn> {
         }
         Chosen::File(setting) => {
             let path = setting.value.text().map(|path| beside(reader.path(), path));
-            let text = match path.map(|path| std::fs::read_to_string(&path).map_err(|e| (path, e))) {
+            let text = match path.map(|path| std::fs::read_to_string(&path).map_err(|e| (path, e)))
+            {
                 Some(Ok(text)) => Some(text),
                 Some(Err((path, error))) => {
                     let message = format!("{} names {}: {error}", setting.name, path.display());
@@ -89,7 +92,11 @@ fn primary(reader: &mut Reader<'_>) -> Option<Dsn> {
         }
     };
     let Some(text) = text else {
-        reader.problem(place, format!("{name} is not a string"), format!("write {name} = {EXAMPLE}"));
+        reader.problem(
+            place,
+            format!("{name} is not a string"),
+            format!("write {name} = {EXAMPLE}"),
+        );
         return None;
     };
     parse(reader, &text, &name, place)

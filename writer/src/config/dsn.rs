@@ -11,9 +11,21 @@ const UNSET_KEEPALIVE_IDLE: Duration = Duration::from_secs(2 * 60 * 60);
 
 /// Parameters of libpq that may be named in a message without giving anything away.
 const NAMEABLE: &[&str] = &[
-    "channel_binding", "client_encoding", "gssencmode", "hostaddr", "krbsrvname", "passfile",
-    "port", "service", "sslcert", "sslcrl", "sslkey", "sslmode", "sslrootcert",
-    "ssl_min_protocol_version", "target_session_attrs",
+    "channel_binding",
+    "client_encoding",
+    "gssencmode",
+    "hostaddr",
+    "krbsrvname",
+    "passfile",
+    "port",
+    "service",
+    "sslcert",
+    "sslcrl",
+    "sslkey",
+    "sslmode",
+    "sslrootcert",
+    "ssl_min_protocol_version",
+    "target_session_attrs",
 ];
 
 /// The connection string of a primary or a replica.
@@ -37,7 +49,10 @@ impl Dsn {
             return Err(no_tls());
         }
         if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
-            return Err(problem("names no host", "add host=… (several, with commas, for failover)"));
+            return Err(problem(
+                "names no host",
+                "add host=… (several, with commas, for failover)",
+            ));
         }
         if config.get_keepalives_idle() == UNSET_KEEPALIVE_IDLE {
             config.keepalives_idle(Duration::from_secs(5));

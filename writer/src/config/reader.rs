@@ -85,8 +85,11 @@ impl<'a> Reader<'a> {
 
     /// Takes note that a setting is missing: where its section begins, or in the whole file.
     pub fn missing(&mut self, section: &'static str, key: &'static str, example: &str) {
-        let begins =
-            self.table.iter().find(|(name, _)| name.get_ref() == section).map(|(name, _)| name.span());
+        let begins = self
+            .table
+            .iter()
+            .find(|(name, _)| name.get_ref() == section)
+            .map(|(name, _)| name.span());
         let place = match begins {
             Some(span) => self.line(span.start),
             None => Place::File(self.path.to_owned()),

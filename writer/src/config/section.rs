@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use super::reader::Reader;
 use super::value;
+use crate::decode::FormatConfig;
 
 /// Where a partition that was never seen begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,25 +37,6 @@ pub struct KafkaConfig {
     pub bootstrap_servers: String,
     /// The group whose offsets are kept for lag tools. The writer itself never reads them.
     pub group_id: String,
-}
-
-/// How a message becomes rows.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum FormatConfig {
-    /// The message is the row of this table.
-    Flat {
-        /// `schema.table`.
-        table: String,
-    },
-    /// The message names its tables.
-    Rows,
-    /// Rubin's `pp-output` events, into a Butler repository.
-    Butler {
-        /// The schema that holds the repository.
-        schema: String,
-        /// The datastore that the files belong to.
-        datastore_name: String,
-    },
 }
 
 /// How large a batch may grow while the one before it is merged.
@@ -147,10 +129,7 @@ fn start(reader: &mut Reader<'_>) -> Start {
     }
 }
 
-pub(super) fn kafka(
-    reader: &mut Reader<'_>,
-    source: Option<&SourceConfig>,
-) -> Option<KafkaConfig> {
+pub(super) fn kafka(reader: &mut Reader<'_>, source: Option<&SourceConfig>) -> Option<KafkaConfig> {
     let bootstrap_servers = value::text(reader, "kafka", "bootstrap_servers");
     if bootstrap_servers.is_none() && reader.setting("kafka", "bootstrap_servers").is_none() {
         reader.missing("kafka", "bootstrap_servers", "\"host:9092\"");
@@ -168,9 +147,8 @@ enum Kind {
 }
 
 pub(super) fn format(reader: &mut Reader<'_>) -> Option<FormatConfig> {
-    let kinds = [("flat", Kind::Flat), ("rows", Kind::Rows), ("butler", Kind::Butler)].map(
-        |(word, kind)| (word, Some(kind)),
-    );
+    let kinds = [("flat", Kind::Flat), ("rows", Kind::Rows), ("butler", Kind::Butler)]
+        .map(|(word, kind)| (word, Some(kind)));
     let kind = value::choice(reader, "format", "kind", &kinds, None);
     if kind.is_none() && reader.setting("format", "kind").is_none() {
         reader.missing("format", "kind", "\"flat\" (or \"rows\", \"butler\")");
@@ -186,7 +164,11 @@ pub(super) fn format(reader: &mut Reader<'_>) -> Option<FormatConfig> {
             Some(table) if table.contains('.') => Some(FormatConfig::Flat { table }),
             Some(_) => {
                 let setting = reader.setting("format", "table")?;
-                value::refuse(reader, &setting, "a table with its schema, such as \"public.sensor\"");
+                value::refuse(
+                    reader,
+                    &setting,
+                    "a table with its schema, such as \"public.sensor\"",
+                );
                 None
             }
             None => {
@@ -249,7 +231,5 @@ pub(super) fn log(reader: &mut Reader<'_>) -> LogConfig {
 
 pub(super) fn shutdown(reader: &mut Reader<'_>) -> ShutdownConfig {
     let default = Duration::from_secs(10);
-    ShutdownConfig {
-        drain_timeout: value::duration(reader, "shutdown", "drain_timeout", default),
-    }
+    ShutdownConfig { drain_timeout: value::duration(reader, "shutdown", "drain_timeout", default) }
 }

@@ -127,10 +127,8 @@ fn reads_the_dsn_from_a_file() {
     let directory = std::env::temp_dir().join(format!("forebay-config-{}", std::process::id()));
     std::fs::create_dir_all(&directory).unwrap();
     std::fs::write(directory.join("dsn"), "host=secret user=u\n").unwrap();
-    let text = GOOD.replace(
-        "dsn = \"host=h dbname=d user=u password=hunter2\"",
-        "dsn_file = \"dsn\"",
-    );
+    let text =
+        GOOD.replace("dsn = \"host=h dbname=d user=u password=hunter2\"", "dsn_file = \"dsn\"");
     let config = Config::read(&directory.join("f.toml"), &text, &Variables::new()).unwrap();
     assert_eq!(config.database.dsn.to_string(), "secret:5432/u");
     std::fs::remove_dir_all(&directory).unwrap();

@@ -1,0 +1,15 @@
+-- The session's role, and what of the writer's needs it may not do.
+select current_user::text,
+  array(
+    select 'use schema ' || n.nspname from pg_namespace n
+    where n.nspname in ('forebay', 'forebay_staging') and not has_schema_privilege(n.oid, 'usage')
+    union all
+    select 'read forebay.' || c.relname from pg_class c
+    where c.relnamespace = 'forebay'::regnamespace and c.relname in ('target', 'progress')
+      and not has_table_privilege(c.oid, 'select')
+    union all
+    select 'execute forebay.' || p.proname from pg_proc p
+    where p.pronamespace = 'forebay'::regnamespace
+      and p.proname in ('claim', 'stage', 'merge', 'record_dead_letters', 'butler_resolve')
+      and not has_function_privilege(p.oid, 'execute')
+    order by 1)

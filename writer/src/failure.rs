@@ -1,0 +1,140 @@
+//! What can end the work of a session, and what to do then.
+
+use std::time::Duration;
+
+use rdkafka::error::KafkaError;
+
+use crate::catalog::CatalogError;
+use crate::claim::OutOfLog;
+use crate::consume::ConsumeError;
+use crate::decode::FormatError;
+use crate::extension::Unusable;
+use crate::health::Component;
+use crate::retry::Verdict;
+use crate::session::DatabaseError;
+use crate::survey::SurveyError;
+
+/// Why a session's work ended.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The database, or the way to it.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+    /// The extension can't be used.
+    #[error(transparent)]
+    Extension(#[from] Unusable),
+    /// The database can't be used.
+    #[error("{0}")]
+    Encoding(CatalogError),
+    /// The configured format doesn't fit the targets.
+    #[error("use the configured format: {0}")]
+    Format(#[from] FormatError),
+    /// The broker, or the topics.
+    #[error(transparent)]
+    Survey(#[from] SurveyError),
+    /// The Kafka client can't be made.
+    #[error("make a Kafka client: {0}")]
+    Client(KafkaError),
+    /// The log does not have what progress says is next.
+    #[error("{}", join(.0))]
+    OutOfLog(Vec<OutOfLog>),
+    /// The consumer ended.
+    #[error(transparent)]
+    Consume(#[from] ConsumeError),
+    /// The server warned while it committed.
+    #[error(
+        "commit batch: the server warned that the commit may not have reached its synchronous \
+         replica; a claim finds out"
+    )]
+    UnknownCommit,
+    /// A batch had so many rejections that a setting must be wrong.
+    #[error(
+        "{rejected} of a batch's {events} events were rejected, more than rejections.max_share \
+         allows; the batch was rolled back. The first reasons: {reasons}. Correct the producers, \
+         the format or the targets; or raise rejections.max_share to send them to the dead letters"
+    )]
+    TooManyRejections {
+        /// Events that were rejected.
+        rejected: usize,
+        /// Events of the batch.
+        events: usize,
+        /// The first few reasons.
+        reasons: String,
+    },
+    /// The runtime lost a thread that it was to do something on.
+    #[error("a background task ended early")]
+    Background,
+}
+
+impl Failure {
+    /// What to do.
+    pub fn verdict(&self) -> Verdict {
+        match self {
+            Self::Database(error) => error.verdict(),
+            Self::Consume(ConsumeError::Stop(_))
+            | Self::OutOfLog(_)
+            | Self::Extension(Unusable::Missing | Unusable::TooOld { .. })
+            | Self::Encoding(_)
+            | Self::Format(_)
+            | Self::TooManyRejections { .. } => Verdict::Stop,
+            // A grant may come at any time, and is the world's, as a topic is.
+            Self::Extension(Unusable::NoGrant { .. })
+            | Self::Consume(ConsumeError::ClaimAgain(_))
+            | Self::Survey(_)
+            | Self::Client(_)
+            | Self::UnknownCommit
+            | Self::Background => Verdict::ClaimAgain,
+        }
+    }
+
+    /// What is not as it should be.
+    pub fn component(&self) -> Component {
+        match self {
+            Self::Database(error) if error.verdict() == Verdict::Fenced => Component::Claim,
+            Self::Database(_)
+            | Self::Extension(_)
+            | Self::Encoding(_)
+            | Self::Format(_)
+            | Self::UnknownCommit
+            | Self::TooManyRejections { .. }
+            | Self::Background => Component::Database,
+            Self::Survey(_) | Self::Client(_) | Self::OutOfLog(_) | Self::Consume(_) => {
+                Component::Broker
+            }
+        }
+    }
+
+    /// Whether the outcome of a COMMIT is not known.
+    pub fn leaves_commit_unknown(&self) -> bool {
+        match self {
+            Self::UnknownCommit => true,
+            Self::Database(error) => error.leaves_commit_unknown(),
+            _ => false,
+        }
+    }
+}
+
+impl From<CatalogError> for Failure {
+    fn from(error: CatalogError) -> Self {
+        match error {
+            CatalogError::Query(error) => {
+                Self::Database(DatabaseError::query(crate::retry::Place::Connect, &error))
+            }
+            other => Self::Encoding(other),
+        }
+    }
+}
+
+/// A failure that a person has to look at: the process ends with it.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct LoudStop(pub String);
+
+/// How a wait is written in messages: whole milliseconds.
+pub fn shown(wait: Duration) -> String {
+    humantime::format_duration(Duration::from_millis(wait.as_millis() as u64)).to_string()
+}
+
+fn join(errors: &[OutOfLog]) -> String {
+    errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}

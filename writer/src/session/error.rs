@@ -1,0 +1,82 @@
+//! What went wrong with the database, in words, with the SQLSTATE that decides what to do.
+
+use std::error::Error as _;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use crate::retry::{Place, Verdict, verdict};
+
+/// An error of the database, or of the way to it.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{}: {message}", place.verb())]
+pub struct DatabaseError {
+    place: Place,
+    sqlstate: Option<String>,
+    message: String,
+}
+
+impl DatabaseError {
+    /// What a query, or a connection, failed with.
+    pub fn query(place: Place, error: &tokio_postgres::Error) -> Self {
+        let Some(database) = error.as_db_error() else {
+            let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
+            return Self { place, sqlstate: None, message: format!("{error}{cause}") };
+        };
+        let mut message = format!("{} (SQLSTATE {})", database.message(), database.code().code());
+        for (name, text) in [("detail", database.detail()), ("hint", database.hint())] {
+            if let Some(text) = text {
+                // Writing into a String cannot fail.
+                let _ = write!(message, "; {name}: {text}");
+            }
+        }
+        Self { place, sqlstate: Some(database.code().code().to_owned()), message }
+    }
+
+    /// The server did not answer in time.
+    pub fn no_answer(place: Place, bound: Duration) -> Self {
+        let bound = humantime::format_duration(bound);
+        Self { place, sqlstate: None, message: format!("no answer within {bound}") }
+    }
+
+    /// The connection is gone, and nobody said why.
+    pub fn cut(place: Place) -> Self {
+        Self { place, sqlstate: None, message: "the connection was closed".to_owned() }
+    }
+
+    /// No host could be used.
+    pub fn unreachable(sqlstate: Option<String>, message: String) -> Self {
+        Self { place: Place::Connect, sqlstate, message }
+    }
+
+    /// An answer that makes no sense.
+    pub fn answer(place: Place, message: String) -> Self {
+        Self { place, sqlstate: Some("XX000".to_owned()), message }
+    }
+
+    /// The same error, seen from another place.
+    #[must_use]
+    pub fn at(&self, place: Place) -> Self {
+        Self { place, ..self.clone() }
+    }
+
+    /// What went wrong, without the place.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// The SQLSTATE; none if the connection is gone or did not answer.
+    pub fn sqlstate(&self) -> Option<&str> {
+        self.sqlstate.as_deref()
+    }
+
+    /// What to do.
+    pub fn verdict(&self) -> Verdict {
+        verdict(self.place, self.sqlstate())
+    }
+
+    /// Whether a COMMIT may have happened or not.
+    pub fn leaves_commit_unknown(&self) -> bool {
+        let shutdown = self.sqlstate().is_some_and(|state| state.starts_with("57P"));
+        self.place == Place::Commit && (self.sqlstate.is_none() || shutdown)
+    }
+}

@@ -1,0 +1,197 @@
+//! What the broker has: the topics' partitions, where they begin and end, and where a partition
+//! that was never seen starts.
+//!
+//! All of it blocks, within bounds: call it where blocking is allowed.
+
+use std::time::Duration;
+
+use rdkafka::consumer::Consumer as _;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::topic_partition_list::{Offset as KafkaOffset, TopicPartitionList};
+
+use crate::config::Start;
+use crate::kafka::{ANSWER_TIMEOUT, KafkaConsumer};
+use crate::position::{Offset, Partition, Topic};
+
+/// The partitions of all topics.
+#[derive(Debug)]
+pub struct Survey {
+    /// The id of the Kafka cluster.
+    pub cluster_id: Option<String>,
+    /// Every partition, by (topic, partition).
+    pub partitions: Vec<Surveyed>,
+}
+
+/// One partition as the broker has it.
+#[derive(Debug, Clone)]
+pub struct Surveyed {
+    /// Its topic.
+    pub topic: Topic,
+    /// Its number.
+    pub partition: Partition,
+    /// Its first offset that still exists.
+    pub low: Offset,
+    /// Its read-committed end.
+    pub high: Offset,
+    /// Where it starts if it was never seen.
+    pub start: Offset,
+}
+
+/// Why there is no survey. All of it is tried again.
+#[derive(Debug, thiserror::Error)]
+pub enum SurveyError {
+    /// The broker does not answer, or not with what was asked.
+    #[error("ask Kafka at {servers} for {question}: {source}")]
+    Broker {
+        /// The configured servers.
+        servers: String,
+        /// What was asked for.
+        question: String,
+        /// What came back.
+        source: KafkaError,
+    },
+    /// The topic does not exist.
+    #[error(
+        "Kafka at {servers} has no topic \"{topic}\"; create it, or correct source.topics or \
+         kafka.bootstrap_servers"
+    )]
+    UnknownTopic {
+        /// The configured servers.
+        servers: String,
+        /// The topic.
+        topic: String,
+    },
+    /// The topic exists, without a partition.
+    #[error("topic \"{topic}\" has no partitions; create it again with at least one")]
+    NoPartitions {
+        /// The topic.
+        topic: String,
+    },
+    /// The topic is there, and not in working order.
+    #[error("topic \"{topic}\": {reason}; look at the brokers' log and the topic's permissions")]
+    Topic {
+        /// The topic.
+        topic: String,
+        /// What the broker says.
+        reason: String,
+    },
+}
+
+/// The name of what was asked, in front of the answer.
+struct Asking<'a> {
+    consumer: &'a KafkaConsumer,
+    servers: &'a str,
+}
+
+/// Looks at all topics.
+///
+/// # Errors
+/// The first thing that is missing.
+pub fn survey(
+    consumer: &KafkaConsumer,
+    servers: &str,
+    topics: &[String],
+    start: Start,
+) -> Result<Survey, SurveyError> {
+    let asking = Asking { consumer, servers };
+    let mut partitions = Vec::new();
+    for topic in topics {
+        let numbers = asking.partitions(topic)?;
+        for number in numbers {
+            let (low, high) = asking.watermarks(topic, number)?;
+            partitions.push(Surveyed {
+                topic: Topic::from(topic.as_str()),
+                partition: number,
+                low,
+                high,
+                start: low,
+            });
+        }
+    }
+    if let Start::At(time) = start {
+        asking.resolve_time(&mut partitions, time.as_millisecond())?;
+    }
+    partitions.sort_by(|a, b| (&a.topic, a.partition).cmp(&(&b.topic, b.partition)));
+    Ok(Survey { cluster_id: consumer.client().fetch_cluster_id(ANSWER_TIMEOUT), partitions })
+}
+
+/// The numbers of a topic's partitions.
+///
+/// # Errors
+/// If the broker does not answer, or there are none.
+pub fn partitions(
+    consumer: &KafkaConsumer,
+    servers: &str,
+    topic: &str,
+) -> Result<Vec<Partition>, SurveyError> {
+    Asking { consumer, servers }.partitions(topic)
+}
+
+impl Asking<'_> {
+    fn partitions(&self, topic: &str) -> Result<Vec<Partition>, SurveyError> {
+        let metadata = self
+            .consumer
+            .fetch_metadata(Some(topic), ANSWER_TIMEOUT)
+            .map_err(|error| self.failed(format!("topic \"{topic}\""), error))?;
+        let unknown = || SurveyError::UnknownTopic {
+            servers: self.servers.to_owned(),
+            topic: topic.to_owned(),
+        };
+        let found =
+            metadata.topics().iter().find(|found| found.name() == topic).ok_or_else(unknown)?;
+        if let Some(error) = found.error() {
+            return Err(match RDKafkaErrorCode::from(error) {
+                RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic => {
+                    unknown()
+                }
+                code => SurveyError::Topic { topic: topic.to_owned(), reason: code.to_string() },
+            });
+        }
+        if found.partitions().is_empty() {
+            return Err(SurveyError::NoPartitions { topic: topic.to_owned() });
+        }
+        Ok(found.partitions().iter().map(|partition| Partition(partition.id())).collect())
+    }
+
+    fn watermarks(
+        &self,
+        topic: &str,
+        partition: Partition,
+    ) -> Result<(Offset, Offset), SurveyError> {
+        let (low, high) = self
+            .consumer
+            .fetch_watermarks(topic, partition.0, ANSWER_TIMEOUT)
+            .map_err(|error| self.failed(format!("the offsets of {topic}/{partition}"), error))?;
+        Ok((Offset(low), Offset(high)))
+    }
+
+    /// Partitions start at their first record of this time or later; at their end if there is none.
+    fn resolve_time(&self, partitions: &mut [Surveyed], time_ms: i64) -> Result<(), SurveyError> {
+        let question = || "the offsets of source.start".to_owned();
+        let mut times = TopicPartitionList::with_capacity(partitions.len());
+        for partition in partitions.iter() {
+            let offset = KafkaOffset::Offset(time_ms.max(0));
+            times
+                .add_partition_offset(partition.topic.as_str(), partition.partition.0, offset)
+                .map_err(|error| self.failed(question(), error))?;
+        }
+        let found = self
+            .consumer
+            .offsets_for_times(times, ANSWER_TIMEOUT)
+            .map_err(|error| self.failed(question(), error))?;
+        for partition in partitions {
+            let offset = found.find_partition(partition.topic.as_str(), partition.partition.0);
+            partition.start = match offset.map(|found| found.offset()) {
+                Some(KafkaOffset::Offset(offset)) => Offset(offset),
+                _ => partition.high,
+            };
+        }
+        Ok(())
+    }
+
+    fn failed(&self, question: String, source: KafkaError) -> SurveyError {
+        // Serves the client's own log lines, which nobody polls for yet.
+        let _ = self.consumer.poll(Duration::ZERO);
+        SurveyError::Broker { servers: self.servers.to_owned(), question, source }
+    }
+}

@@ -1,0 +1,81 @@
+//! One batch, one transaction.
+
+use std::time::Instant;
+
+use super::Worker;
+use crate::acknowledge::{Committed, Steps};
+use crate::dead_letter;
+use crate::event_batch::EventBatch;
+use crate::failpoint;
+use crate::failure::Failure;
+use crate::merge::merge;
+use crate::reject::Rejected;
+use crate::resolve::resolve;
+use crate::retry::Place;
+use crate::session::Commit;
+use crate::stage::stage;
+
+/// How many reasons a message about too many rejections names.
+const REASONS: usize = 3;
+
+impl Worker {
+    /// Begin, stage, resolve, merge, record, commit. The batch must be sealed.
+    ///
+    /// # Errors
+    /// What went wrong; the transaction may be open then.
+    pub(super) async fn transact(&self, batch: &EventBatch) -> Result<Committed, Failure> {
+        let (session, decoder) = (&self.session, &self.decoder);
+        let config = &self.surroundings.config;
+        let source = config.source.name.as_str();
+        let positions = batch.positions();
+        let mut steps = Steps::default();
+        let mut rejected = Rejected::default();
+        rejected.add_decoded(batch.rejections());
+
+        let mut started = Instant::now();
+        let mut lap = || std::mem::replace(&mut started, Instant::now()).elapsed();
+        let staged = stage(session, decoder, batch).await?;
+        steps.stage = lap();
+        let mut resolved = resolve(session, decoder, &staged).await?;
+        steps.resolve = lap();
+        failpoint::hit(failpoint::STAGE_BEFORE_MERGE).await;
+        lap();
+        let answer =
+            merge(session, source, &self.claim, decoder, &positions, &staged, &resolved).await;
+        let mut answer = answer?;
+        steps.merge = lap();
+        rejected.add(std::mem::take(&mut resolved.rejected));
+        rejected.add(std::mem::take(&mut answer.rejected));
+        let limit = &config.rejections;
+        if rejected.is_too_many(batch.event_count(), limit.max_share, limit.min_events) {
+            session.roll_back(Place::Merge).await?;
+            return Err(too_many(&rejected, batch));
+        }
+        dead_letter::record(session, source, batch, &rejected).await?;
+        steps.dead_letters = lap();
+        failpoint::hit(failpoint::MERGE_BEFORE_COMMIT).await;
+        lap();
+        match session.commit().await? {
+            Commit::Done => {}
+            Commit::Unknown => return Err(Failure::UnknownCommit),
+        }
+        steps.commit = lap();
+        failpoint::hit(failpoint::MERGE_AFTER_COMMIT).await;
+        Ok(Committed { positions, answer, rejected, steps })
+    }
+}
+
+fn too_many(rejected: &Rejected, batch: &EventBatch) -> Failure {
+    let reason = |(number, reason): (i32, &crate::reject::Reason)| {
+        let place = batch.event(number).map_or_else(String::new, |event| {
+            format!("{}/{} offset {}: ", event.topic, event.partition, event.offset)
+        });
+        format!("{place}{} (SQLSTATE {})", reason.message, reason.sqlstate)
+    };
+    let reasons: Vec<String> = rejected.iter().take(REASONS).map(reason).collect();
+    Failure::TooManyRejections {
+        rejected: rejected.len(),
+        events: batch.event_count(),
+        reasons: reasons.join("; "),
+    }
+}
