@@ -141,15 +141,16 @@ fn look(event: &Event) -> Option<String> {
     // SAFETY: pushed here and popped below; an error in between ends the transaction, which pops
     // it. The catalog snapshot that the look may have taken goes with it.
     unsafe { pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot()) };
-    let outcome = Spi::get_one_with_args::<String>(
-        "select forebay.outcome($1, $2, $3, $4)",
-        &[
+    let outcome = Spi::connect(|client| {
+        let arguments = [
             event.source.as_str().into(),
             event.topic.as_str().into(),
             event.partition.into(),
             event.offset.into(),
-        ],
-    );
+        ];
+        let sql = "select forebay.outcome($1, $2, $3, $4)";
+        client.select(sql, None, &arguments)?.first().get::<String>(1)
+    });
     // SAFETY: as above.
     unsafe {
         pg_sys::PopActiveSnapshot();
