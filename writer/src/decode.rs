@@ -15,3 +15,6 @@ pub use row_writer::{Op, RowWriter};
 pub use rows::Rows;
 
 pub(crate) use row_writer::{BATCH_AT, EVENT_AT};
+
+#[cfg(test)]
+mod tests;

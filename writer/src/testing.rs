@@ -1,5 +1,7 @@
 //! What the tests of decoding share: targets, records, and a reader of binary COPY.
 
+mod butler;
+
 use tokio_postgres::types::Type;
 
 use crate::catalog::{Catalog, Column, OnConflict, Target};
@@ -7,6 +9,8 @@ use crate::decode::{Format, FormatConfig};
 use crate::event_batch::EventBatch;
 use crate::position::{Offset, Partition, Topic};
 use crate::record::Record;
+
+pub use butler::{butler, butler_catalog, butler_event, sample};
 
 /// A target `schema.table` of these columns, which are numbered from 1.
 pub fn target(name: &str, key: &[&str], on_conflict: &str, columns: &[(&str, Type)]) -> Target {

@@ -116,3 +116,6 @@ impl<'a> Event<'a> {
 fn required<'a>(value: Option<Json<'a>>, key: &str) -> Result<Json<'a>, Rejection> {
     value.ok_or_else(|| malformed(format!("key \"{key}\" is missing")))
 }
+
+#[cfg(test)]
+mod tests;
