@@ -1,0 +1,114 @@
+//! Who may do what, and with whose rights a target's own code runs.
+
+use anyhow::{Context, Result};
+use forebay_tests::{Database, Stack};
+
+use crate::batch::{Source, rejections, sqlstate};
+
+#[tokio::test]
+async fn a_writer_does_nothing_but_stage_and_merge() -> Result<()> {
+    let database = Database::create(&Stack::from_env()?, "writer_rights").await?;
+    database
+        .primary()
+        .batch_execute("create table t (id int4 primary key); select forebay.add_target('t')")
+        .await?;
+    let writer = database.connect_primary_as(database.writer_role()).await?;
+    for forbidden in [
+        "select * from t",
+        "insert into t values (1)",
+        "select * from forebay_staging.t2_0",
+        "delete from forebay_staging.t2_0",
+        "create trigger x before insert on forebay_staging.t2_0 execute function suppress_redundant_updates_trigger()",
+        "create table forebay_staging.mine ()",
+        "update forebay.progress set next_offset = 7",
+        "insert into forebay.target (relation, key, on_conflict) values ('pg_authid', '{oid}', 'update')",
+        "select * from forebay.dead_letter",
+        "delete from forebay.dead_letter",
+        "select forebay.merge_staged(0, '{}', '{}', '{}')",
+        "select forebay.advance_progress('source', '{}')",
+        "select forebay.register_target('t'::regclass, null, 'ignore', null, null)",
+        "select forebay.create_staging(1, 't'::regclass, 0)",
+        "select forebay.end_claimants('source', 'topic', '{0}')",
+        "select forebay.butler_resolve_staged(0, 'public', 0)",
+    ] {
+        let error = writer.batch_execute(forbidden).await.err().context(forbidden)?;
+        assert_eq!(sqlstate(&error), "42501", "{forbidden}: {error}");
+    }
+    let mut source = Source::claim(&writer).await?;
+    source.merge("t", &["0, 0, 'u'; 1"]).await?;
+    Ok(())
+}
+
+/// A trigger of the target's owner runs as that owner, may not become anybody else, and leaves no
+/// setting behind; a trigger that raises rejects its event alone.
+#[tokio::test]
+async fn the_owners_code_runs_with_the_owners_rights() -> Result<()> {
+    let database = Database::create(&Stack::from_env()?, "owner_rights").await?;
+    let owner = format!("{}_owner", database.name());
+    let client = database.primary();
+    client
+        .batch_execute(&format!(
+            "create role {owner};
+             create table t (id int4 primary key, note text);
+             create table seen (id int4, who text);
+             create function spy() returns trigger language plpgsql as $$
+             begin
+                 if new.note = 'escape' then
+                     execute 'set role postgres';
+                 elsif new.note = 'refuse' then
+                     raise exception 'not this one';
+                 end if;
+                 perform set_config('work_mem', '64kB', false);
+                 insert into public.seen values (new.id, current_user);
+                 return new;
+             end $$;
+             create trigger before_row before insert on t for each row execute function spy();
+             create trigger after_row after insert on t for each row execute function spy();
+             alter table t owner to {owner}; alter table seen owner to {owner};
+             alter function spy() owner to {owner};
+             select forebay.add_target('t');"
+        ))
+        .await?;
+    let writer = database.connect_primary_as(database.writer_role()).await?;
+    let before: String = writer.query_one("show work_mem", &[]).await?.get(0);
+    let mut source = Source::claim(&writer).await?;
+    let plain = source.merge("t", &["0, 0, 'u'; 1, 'set'"]).await?;
+    assert_eq!(plain["path"], "set");
+    let answer = source
+        .merge("t", &["0, 0, 'u'; 2, 'walk'", "1, 0, 'u'; 3, 'escape'", "2, 0, 'u'; 4, 'refuse'"])
+        .await?;
+    let rejected: Vec<_> =
+        rejections(&answer)?.into_iter().map(|(event, sqlstate, _)| (event, sqlstate)).collect();
+    assert_eq!(rejected, [(1, "42501".to_owned()), (2, "P0001".to_owned())]);
+    let seen: String = client
+        .query_one("select string_agg(distinct id || ' ' || who, ', ') from seen", &[])
+        .await?
+        .get(0);
+    assert_eq!(seen, format!("1 {owner}, 2 {owner}"));
+    assert_eq!(writer.query_one("show work_mem", &[]).await?.get::<_, String>(0), before);
+    let user: String = writer.query_one("select current_user::text", &[]).await?.get(0);
+    assert_eq!(user, database.writer_role());
+    Ok(())
+}
+
+/// What the owner may not do on its own table is the world's fault: nothing is merged, and no
+/// event is rejected for it.
+#[tokio::test]
+async fn a_missing_right_of_the_owner_aborts_the_batch() -> Result<()> {
+    let database = Database::create(&Stack::from_env()?, "owner_right").await?;
+    let owner = format!("{}_owner", database.name());
+    let client = database.primary();
+    client
+        .batch_execute(&format!(
+            "create role {owner}; create table t (id int4 primary key);
+             alter table t owner to {owner}; select forebay.add_target('t');
+             revoke insert on t from {owner};"
+        ))
+        .await?;
+    let mut source = Source::claim(client).await?;
+    let error = source.merge("t", &["0, 0, 'u'; 1"]).await.err().context("an error")?;
+    assert_eq!(sqlstate(&error), "42501");
+    client.batch_execute(&format!("grant insert on t to {owner}")).await?;
+    source.merge("t", &["0, 0, 'u'; 1"]).await?;
+    Ok(())
+}

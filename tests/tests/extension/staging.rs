@@ -1,0 +1,119 @@
+//! Staging tables: slots, leftovers, changed targets.
+
+use anyhow::{Context, Result};
+use forebay_tests::{Database, Stack};
+
+use crate::batch::{Source, sqlstate};
+
+async fn database(prefix: &str) -> Result<Database> {
+    let database = Database::create(&Stack::from_env()?, prefix).await?;
+    database
+        .primary()
+        .batch_execute(
+            "create table t (id int4 primary key, v text); select forebay.add_target('t')",
+        )
+        .await?;
+    Ok(database)
+}
+
+const STAGE: &str = "select slot, staging::text from forebay.stage('{t}')";
+
+#[tokio::test]
+async fn a_slot_belongs_to_one_transaction() -> Result<()> {
+    let database = database("slots").await?;
+    let (one, two) = (database.connect_primary().await?, database.connect_primary().await?);
+    one.batch_execute("begin").await?;
+    two.batch_execute("begin").await?;
+    assert_eq!(one.query_one(STAGE, &[]).await?.get::<_, i32>(0), 0);
+    assert_eq!(two.query_one(STAGE, &[]).await?.get::<_, i32>(0), 1);
+    one.batch_execute("rollback").await?;
+    one.batch_execute("begin").await?;
+    assert_eq!(one.query_one(STAGE, &[]).await?.get::<_, i32>(0), 0);
+    one.batch_execute("commit").await?;
+    two.batch_execute("commit").await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn leftovers_are_never_merged_and_do_not_grow() -> Result<()> {
+    let database = database("leftovers").await?;
+    let client = database.primary();
+    let mut source = Source::claim(client).await?;
+    client.batch_execute("begin").await?;
+    let staging: String = client.query_one(STAGE, &[]).await?.get(1);
+    client
+        .batch_execute(&format!(
+            "insert into {staging} select pg_current_xact_id(), 0, n, 'u', null, n, repeat('x', 100)
+             from generate_series(1, 20000) n; commit"
+        ))
+        .await?;
+    let size = "select pg_relation_size('forebay_staging.t2_0')";
+    assert!(client.query_one(size, &[]).await?.get::<_, i64>(0) > 1 << 20);
+    let answer = source.merge("t", &["0, 0, 'u'; 1, 'one'"]).await?;
+    assert_eq!(answer["targets"][0]["inserted"], 1, "{answer}");
+    assert_eq!(client.query_one("select count(*) from t", &[]).await?.get::<_, i64>(0), 1);
+    assert!(client.query_one(size, &[]).await?.get::<_, i64>(0) < 1 << 20);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_merge_counts_what_was_staged() -> Result<()> {
+    let database = database("counted").await?;
+    let client = database.primary();
+    let token: String = client
+        .query_one(
+            "select token::text from forebay.claim('source', 'topic', '{0}', '{0}', 'test')",
+            &[],
+        )
+        .await?
+        .get(0);
+    client.batch_execute("begin").await?;
+    client.query_one(STAGE, &[]).await?;
+    let merge = format!(
+        "select forebay.merge(0, 'source', array[row('topic', 0, '{token}', 0, 1, 0, 0, null)
+             ::forebay.advance], array[row('t'::regclass, 1)::forebay.staged])"
+    );
+    let error = client.batch_execute(&merge).await.err().context("an error")?;
+    assert_eq!(sqlstate(&error), "FB002");
+    client.batch_execute("rollback").await?;
+    let next_offset: i64 =
+        client.query_one("select next_offset from forebay.progress", &[]).await?.get(0);
+    assert_eq!(next_offset, 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_changed_target_is_staged_anew() -> Result<()> {
+    let database = database("altered").await?;
+    let client = database.primary();
+    let mut source = Source::claim(client).await?;
+    source.merge("t", &["0, 0, 'u'; 1, 'one'"]).await?;
+    client.batch_execute("alter table t add n int4 default 3").await?;
+    source.merge("t", &["0, 0, 'u'; 2, 'two', 2"]).await?;
+    client.batch_execute("alter table t drop v").await?;
+    source.merge("t", &["0, 0, 'u'; 3, 9"]).await?;
+    let rows: String =
+        client.query_one("select string_agg(t::text, ' ' order by id) from t", &[]).await?.get(0);
+    assert_eq!(rows, "(1,3) (2,2) (3,9)");
+    client.batch_execute("drop table t").await?;
+    let error = client.batch_execute("select forebay.stage(array(select relation from forebay.target where on_conflict = 'update'))").await;
+    assert_eq!(error.as_ref().err().map(sqlstate), Some("FB003"));
+    Ok(())
+}
+
+#[tokio::test]
+async fn merging_again_writes_nothing() -> Result<()> {
+    let database = database("again").await?;
+    let client = database.primary();
+    let mut source = Source::claim(client).await?;
+    let rows = ["0, 0, 'u'; 1, 'one'", "1, 0, 'u'; 2, null"];
+    source.merge("t", &rows).await?;
+    let versions = "select string_agg(xmin::text || ' ' || xmax::text, ', ' order by id) from t";
+    let before: String = client.query_one(versions, &[]).await?.get(0);
+    let answer = source.merge("t", &rows).await?;
+    assert_eq!(answer["path"], "set");
+    assert_eq!(answer["targets"][0]["unchanged"], 2, "{answer}");
+    let after: String = client.query_one(versions, &[]).await?.get(0);
+    assert_eq!(before, after, "a row was locked or written");
+    Ok(())
+}
