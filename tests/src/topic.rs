@@ -1,13 +1,19 @@
 //! A test's own topic.
 
+use std::{sync::Arc, time::Duration};
+
 use anyhow::{Context, Result, anyhow};
 use rdkafka::{
     ClientConfig,
     admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication},
     client::DefaultClientContext,
+    consumer::{BaseConsumer, Consumer},
 };
 
 use crate::{stack::unique, wait};
+
+/// How long the broker is given for one answer.
+const ANSWER: Duration = Duration::from_secs(5);
 
 /// A topic. It stays until the stack goes, or it is [deleted](Self::delete).
 #[derive(Clone, Debug)]
@@ -45,7 +51,26 @@ impl Topic {
         for topic in answer {
             topic.map_err(|(name, code)| anyhow!("create topic {name}: {code}"))?;
         }
-        Ok(Self { name: name.to_owned(), partitions })
+        let topic = Self { name: name.to_owned(), partitions };
+        topic.wait_until_led(kafka).await?;
+        Ok(topic)
+    }
+
+    /// A new partition takes requests only when its leader knows that it is that.
+    async fn wait_until_led(&self, kafka: &str) -> Result<()> {
+        let client: BaseConsumer = ClientConfig::new().set("bootstrap.servers", kafka).create()?;
+        let client = Arc::new(client);
+        for partition in 0..self.partitions {
+            wait::until(format!("a leader of {} {partition}", self.name), || {
+                let (client, name) = (Arc::clone(&client), self.name.clone());
+                async move {
+                    let ask = move || client.fetch_watermarks(&name, partition, ANSWER).is_ok();
+                    Ok(tokio::task::spawn_blocking(ask).await?.then_some(()))
+                }
+            })
+            .await?;
+        }
+        Ok(())
     }
 
     /// Its name.
@@ -72,7 +97,7 @@ impl Topic {
             topic.map_err(|(name, code)| anyhow!("grow topic {name}: {code}"))?;
         }
         self.partitions = partitions;
-        Ok(())
+        self.wait_until_led(kafka).await
     }
 
     /// Deletes it, and waits until the broker no longer knows it.
