@@ -1,11 +1,13 @@
 //! What stands in the dead letters.
 
+use std::fmt;
+
 use anyhow::Result;
 
 use crate::{Database, producer::Delivery};
 
 /// A rejected event, as the database keeps it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct DeadLetter {
     /// Its topic.
     pub topic: String,
@@ -25,6 +27,15 @@ pub struct DeadLetter {
     pub target: Option<String>,
     /// The constraint that refused it.
     pub constraint: Option<String>,
+}
+
+/// The reason alone: payloads are long.
+impl fmt::Debug for DeadLetter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { event, sqlstate, message, target, constraint, .. } = self;
+        let (target, constraint) = (target.as_deref(), constraint.as_deref());
+        write!(f, "{event:?}: {sqlstate} {target:?} {constraint:?} {message}")
+    }
 }
 
 impl Database {
