@@ -18,12 +18,12 @@ impl Backoff {
     }
 
     /// The next wait.
-    pub fn next(&mut self) -> Duration {
-        self.next_by(fastrand::f64())
+    pub fn wait(&mut self) -> Duration {
+        self.wait_by(fastrand::f64())
     }
 
     /// The next wait, for a draw from 0 to 1.
-    fn next_by(&mut self, draw: f64) -> Duration {
+    fn wait_by(&mut self, draw: f64) -> Duration {
         let factor = 2_u32.saturating_pow(self.attempts.min(20));
         self.attempts = self.attempts.saturating_add(1);
         let full = self.first.saturating_mul(factor).min(self.longest);
@@ -51,12 +51,12 @@ mod tests {
     fn doubles_up_to_its_bound_and_starts_over() {
         let millis = Duration::from_millis;
         let mut backoff = Backoff::new(millis(100), millis(1000));
-        let waits: Vec<_> = (0..6).map(|_| backoff.next_by(1.0)).collect();
+        let waits: Vec<_> = (0..6).map(|_| backoff.wait_by(1.0)).collect();
         assert_eq!(waits, [100, 200, 400, 800, 1000, 1000].map(millis));
         backoff.reset();
-        assert_eq!(backoff.next_by(0.0), millis(50));
+        assert_eq!(backoff.wait_by(0.0), millis(50));
         for _ in 0..1000 {
-            assert!(backoff.next() <= millis(1000));
+            assert!(backoff.wait() <= millis(1000));
         }
     }
 }

@@ -48,7 +48,7 @@ pub struct Spent {
 #[derive(Debug)]
 pub enum Taken<E> {
     /// A batch that holds something.
-    Batch(EventBatch, Spent),
+    Batch(Box<EventBatch>, Spent),
     /// The consumer ended, and everything was taken: it was told to, or it failed.
     Ended(Option<E>),
 }
@@ -70,7 +70,7 @@ pub struct HandOver<E> {
 
 #[derive(Debug)]
 struct State<E> {
-    open: EventBatch,
+    open: Box<EventBatch>,
     spent: Spent,
     in_flight_bytes: usize,
     stopped: bool,
@@ -81,7 +81,7 @@ impl<E> HandOver<E> {
     /// An empty one.
     pub fn new(decoder: Decoder, cap: Cap, buffered_bytes: IntGauge) -> Self {
         let state = State {
-            open: EventBatch::new(),
+            open: Box::default(),
             spent: Spent::default(),
             in_flight_bytes: 0,
             stopped: false,
@@ -160,7 +160,7 @@ impl<E> HandOver<E> {
 
     /// The worker's: waits until the open batch holds something, and swaps it for `spare`, which
     /// is cleared. Dropping the future loses nothing but the spare.
-    pub async fn take(&self, mut spare: EventBatch) -> Taken<E> {
+    pub async fn take(&self, mut spare: Box<EventBatch>) -> Taken<E> {
         spare.clear();
         loop {
             let ready = self.ready.notified();
@@ -205,7 +205,6 @@ mod tests {
     use super::{Cap, Decoder, HandOver, Stopped, Taken};
     use crate::catalog::Catalog;
     use crate::decode::{Format, FormatConfig};
-    use crate::event_batch::EventBatch;
     use crate::position::{Offset, Partition, Topic};
     use crate::record::Record;
 
@@ -232,7 +231,7 @@ mod tests {
     }
 
     async fn take(hand_over: &HandOver<&'static str>) -> usize {
-        match hand_over.take(EventBatch::new()).await {
+        match hand_over.take(Box::default()).await {
             Taken::Batch(batch, _) => batch.event_count(),
             Taken::Ended(failure) => panic!("ended: {failure:?}"),
         }
@@ -259,7 +258,7 @@ mod tests {
             consumer.end(None);
         });
         let mut sizes = Vec::new();
-        while let Taken::Batch(batch, _) = hand_over.take(EventBatch::new()).await {
+        while let Taken::Batch(batch, _) = hand_over.take(Box::default()).await {
             sizes.push(batch.event_count());
         }
         thread.join().unwrap();
@@ -275,7 +274,7 @@ mod tests {
         assert_eq!(push(&hand_over, 1), Err(Stopped));
         hand_over.end(Some("bad CRC"));
         assert_eq!(take(&hand_over).await, 1);
-        let ended = hand_over.take(EventBatch::new()).await;
+        let ended = hand_over.take(Box::default()).await;
         assert!(matches!(ended, Taken::Ended(Some("bad CRC"))));
     }
 
@@ -293,7 +292,7 @@ mod tests {
     async fn an_advance_without_records_is_a_batch() {
         let hand_over = hand_over(1);
         hand_over.advance_to(&Topic::from("t"), Partition(0), Offset(7));
-        let Taken::Batch(batch, _) = hand_over.take(EventBatch::new()).await else {
+        let Taken::Batch(batch, _) = hand_over.take(Box::default()).await else {
             panic!("ended");
         };
         assert_eq!(batch.positions()[0].next_offset, Offset(7));

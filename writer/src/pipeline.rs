@@ -130,7 +130,7 @@ impl Pipeline {
             Verdict::Stop => Err(LoudStop(failure.to_string())),
             Verdict::Fenced => {
                 metrics.fenced_merges.inc();
-                let wait = self.fenced.next();
+                let wait = self.fenced.wait();
                 error!(
                     "{failure}; two writers run for this source, or this one was taken for dead; \
                      claiming again in {}",
@@ -139,7 +139,7 @@ impl Pipeline {
                 Ok(wait)
             }
             Verdict::SameBatch | Verdict::ClaimAgain => {
-                let wait = self.backoff.next();
+                let wait = self.backoff.wait();
                 warn!("{failure}; trying again in {}", shown(wait));
                 Ok(wait)
             }

@@ -21,6 +21,7 @@ use crate::worker::Surroundings;
 /// A loud stop, or a resource that the system refuses at the start.
 pub async fn run(config: Config) -> Result<(), LoudStop> {
     let refused = |what: &str, error: &dyn std::fmt::Display| LoudStop(format!("{what}: {error}"));
+    let shutdown = watch_signals().map_err(|error| refused("listen for signals", &error))?;
     let metrics = Metrics::new().map_err(|error| refused("register metrics", &error))?;
     let (metrics, health) = (Arc::new(metrics), Arc::new(Health::default()));
     let listen = config.http.listen;
@@ -41,7 +42,6 @@ pub async fn run(config: Config) -> Result<(), LoudStop> {
             error!("serve metrics and health: {cause}");
         }
     });
-    let shutdown = watch_signals().map_err(|error| refused("listen for signals", &error))?;
     let config = Arc::new(config);
     pipeline::run(Surroundings { config, metrics, health, shutdown }).await?;
     info!("forebay writer ends");

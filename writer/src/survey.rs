@@ -48,7 +48,7 @@ pub enum SurveyError {
         /// What was asked for.
         question: String,
         /// What came back.
-        source: KafkaError,
+        source: Box<KafkaError>,
     },
     /// The topic does not exist.
     #[error(
@@ -192,6 +192,6 @@ impl Asking<'_> {
     fn failed(&self, question: String, source: KafkaError) -> SurveyError {
         // Serves the client's own log lines, which nobody polls for yet.
         let _ = self.consumer.poll(Duration::ZERO);
-        SurveyError::Broker { servers: self.servers.to_owned(), question, source }
+        SurveyError::Broker { servers: self.servers.to_owned(), question, source: Box::new(source) }
     }
 }

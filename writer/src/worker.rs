@@ -71,7 +71,7 @@ impl Worker {
     pub async fn work(&mut self, mut merged: impl FnMut(&Claim)) -> Result<(), Failure> {
         let mut shutdown = self.surroundings.shutdown.clone();
         let mut draining = false;
-        let mut spare = EventBatch::new();
+        let mut spare = Box::new(EventBatch::new());
         loop {
             let taken = tokio::select! {
                 biased;
@@ -107,7 +107,11 @@ impl Worker {
 
     /// Merges one batch, again and again if it is the world's fault. Gives the batch back, to be
     /// used anew.
-    async fn merge(&mut self, mut batch: EventBatch, spent: Spent) -> Result<EventBatch, Failure> {
+    async fn merge(
+        &mut self,
+        mut batch: Box<EventBatch>,
+        spent: Spent,
+    ) -> Result<Box<EventBatch>, Failure> {
         batch.seal();
         let mut backoff = Backoff::new(Duration::from_millis(20), Duration::from_secs(2));
         let committed = loop {
@@ -135,7 +139,7 @@ impl Worker {
         };
         metrics.retries.with_label_values(&[sqlstate]).inc();
         health.down(Component::Database, failure.to_string());
-        let wait = backoff.next();
+        let wait = backoff.wait();
         warn!("{failure}; trying the same batch again in {}", shown(wait));
         self.session.roll_back(Place::Stage).await?;
         tokio::time::sleep(wait).await;

@@ -18,6 +18,9 @@ pub struct DatabaseError {
 impl DatabaseError {
     /// What a query, or a connection, failed with.
     pub fn query(place: Place, error: &tokio_postgres::Error) -> Self {
+        if error.is_closed() {
+            return Self::cut(place);
+        }
         let Some(database) = error.as_db_error() else {
             let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
             return Self { place, sqlstate: None, message: format!("{error}{cause}") };
@@ -40,7 +43,7 @@ impl DatabaseError {
 
     /// The connection is gone, and nobody said why.
     pub fn cut(place: Place) -> Self {
-        Self { place, sqlstate: None, message: "the connection was closed".to_owned() }
+        Self { place, sqlstate: None, message: "the connection is lost".to_owned() }
     }
 
     /// No host could be used.
