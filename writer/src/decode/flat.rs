@@ -47,13 +47,14 @@ impl Flat {
                 return Err(Rejection::new(
                     SqlState::NULL_VALUE_NOT_ALLOWED,
                     "a message without value deletes by its key, and this one has none",
-                ));
+                )
+                .about(catalog.target(self.target).qualified_name()));
             }
         };
         let target = eligible(catalog, self.target, op)?;
         let mut values = RowValues::default();
-        values
-            .read(target, utf8(object)?)
+        utf8(object)
+            .and_then(|object| values.read(target, object))
             .and_then(|()| values.write(self.target, target, op, rows, as_literal))
             .map_err(|rejection| rejection.about(target.qualified_name()))
     }

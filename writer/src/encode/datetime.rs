@@ -60,7 +60,7 @@ pub fn timestamptz(literal: &str) -> Result<i64, Rejection> {
 /// before the year 9999 does, which is a common way to say never.)
 fn local_time(literal: &str) -> Option<(SignedDuration, Option<Offset>)> {
     let pieces = Pieces::parse(literal).ok()?;
-    if pieces.time_zone_annotation().is_some() {
+    if pieces.time_zone_annotation().is_some() || has_leap_second(literal) {
         return None;
     }
     let local = pieces.date().to_datetime(pieces.time().unwrap_or(Time::midnight()));
@@ -71,6 +71,13 @@ fn local_time(literal: &str) -> Option<(SignedDuration, Option<Offset>)> {
 fn infinity(literal: &str) -> Option<bool> {
     let unsigned = literal.strip_prefix(['+', '-']).unwrap_or(literal);
     unsigned.eq_ignore_ascii_case("infinity").then(|| !literal.starts_with('-'))
+}
+
+/// Whether the clock shows a second 60, which jiff would silently read as 59.
+fn has_leap_second(literal: &str) -> bool {
+    let Some((_, clock)) = literal.split_once(['T', 't', ' ']) else { return false };
+    let second = if clock.as_bytes().get(2) == Some(&b':') { 6..8 } else { 4..6 };
+    clock.get(second) == Some("60")
 }
 
 /// Rounded to microseconds, ties to even.
