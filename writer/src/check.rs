@@ -5,6 +5,7 @@ mod primary;
 mod replica;
 
 use std::fmt;
+use std::io::Write as _;
 
 use crate::config::Config;
 
@@ -56,14 +57,13 @@ pub async fn check(config: &Config) -> bool {
     let (broker, primary, replicas) =
         tokio::join!(broker::look(config), primary::look(config), replica::look_at_all(config));
     let findings: Vec<Finding> = [broker, primary, replicas].concat();
-    for finding in &findings {
-        println!("{finding}");
-    }
     let problems = findings.iter().filter(|finding| finding.kind == Kind::Problem).count();
-    match problems {
-        0 => println!("no problems"),
-        1 => println!("1 problem"),
-        many => println!("{many} problems"),
+    let mut stdout = std::io::stdout().lock();
+    for finding in &findings {
+        // The exit code tells as much if nobody reads.
+        let _ = writeln!(stdout, "{finding}");
     }
+    let plural = if problems == 1 { "problem" } else { "problems" };
+    let _ = writeln!(stdout, "{problems} {plural}");
     problems == 0
 }

@@ -20,7 +20,7 @@ use crate::position::{Offset, Partition};
 pub type KafkaConsumer = BaseConsumer<Reporter>;
 
 /// How long a question to the broker may take.
-pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// librdkafka's settings, as DESIGN section 5 gives the reasons for them.
 const SETTINGS: &[(&str, &str)] = &[

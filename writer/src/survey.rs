@@ -41,14 +41,14 @@ pub struct Surveyed {
 #[derive(Debug, thiserror::Error)]
 pub enum SurveyError {
     /// The broker does not answer, or not with what was asked.
-    #[error("ask Kafka at {servers} for {question}: {source}")]
+    #[error("Kafka at {servers} does not answer the question for {question}: {reason}")]
     Broker {
         /// The configured servers.
         servers: String,
         /// What was asked for.
         question: String,
         /// What came back.
-        source: Box<KafkaError>,
+        reason: String,
     },
     /// The topic does not exist.
     #[error(
@@ -189,9 +189,13 @@ impl Asking<'_> {
         Ok(())
     }
 
-    fn failed(&self, question: String, source: KafkaError) -> SurveyError {
+    fn failed(&self, question: String, error: KafkaError) -> SurveyError {
         // Serves the client's own log lines, which nobody polls for yet.
         let _ = self.consumer.poll(Duration::ZERO);
-        SurveyError::Broker { servers: self.servers.to_owned(), question, source: Box::new(source) }
+        let reason = match error.rdkafka_error_code() {
+            Some(code) => code.to_string(),
+            None => error.to_string(),
+        };
+        SurveyError::Broker { servers: self.servers.to_owned(), question, reason }
     }
 }
