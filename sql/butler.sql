@@ -25,6 +25,7 @@ create function forebay.butler_resolve(slot int4, schema text, refs int8) return
     language plpgsql
     security definer
     set search_path = pg_catalog, pg_temp
+    set enable_nestloop = off -- the planner takes the names it joins with for one row
 as $$
 declare
     answer jsonb := forebay.butler_resolve_staged(slot, schema, refs);
