@@ -73,6 +73,10 @@ begin
         insert into forebay.progress (source, topic, partition, next_offset, token, cluster_id)
         select claim.source, claim.topic, n.partition, n.initial_offset, gen_random_uuid(), claim.cluster_id
         from unnest(partitions, initial_offsets) n(partition, initial_offset)
+        -- A row that is there is not tried: the insert would wait for whoever holds it, without end.
+        where not exists (
+            select from forebay.progress p
+            where p.source = claim.source and p.topic = claim.topic and p.partition = n.partition)
         order by n.partition
         on conflict do nothing
         returning partition)
