@@ -12,9 +12,10 @@ export FOREBAY_CACHE PGRX_HOME PG_CONFIG
 # An error of the harness is a sentence, not its way through the runtime.
 export RUST_LIB_BACKTRACE := 0
 
-# What the tests build: the failpoints are never in a release.
-FAILPOINTS := --features failpoints
+# Always both, so that what they share is built once.
 CRATES := -p forebay-writer -p forebay-tests
+# Tests build them in; a release never has them.
+FAILPOINTS := --features forebay-writer/failpoints
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,29 +32,31 @@ build: setup ## build the writer and the extension, for use
 
 lint: setup ## formatting and clippy, for all crates
 	cargo fmt --all --check
-	cargo clippy --quiet $(CRATES) --all-targets --features forebay-writer/failpoints -- -D warnings
-	cargo clippy --quiet -p forebay $(FAILPOINTS) -- -D warnings
+	cargo clippy --quiet $(CRATES) --all-targets $(FAILPOINTS) -- -D warnings
+	cargo clippy --quiet $(CRATES) -- -D warnings
+	cargo clippy --quiet -p forebay --features failpoints -- -D warnings
+	cargo clippy --quiet -p forebay -- -D warnings
 
 unit: setup ## the tests that need no server
-	cargo test --quiet $(CRATES) --lib --bins --features forebay-writer/failpoints
+	cargo test --quiet $(CRATES) $(FAILPOINTS) --lib --bins
+	cargo test --quiet $(CRATES) $(FAILPOINTS) --doc
 
 integration: setup ## the tests against a primary, a replica and a broker; ARGS= goes to cargo test
-	scripts/install-extension $(FAILPOINTS)
-	cargo build --quiet -p forebay-writer $(FAILPOINTS)
-	cargo build --quiet -p forebay-tests --bins --tests
+	scripts/install-extension --features failpoints
+	cargo build $(CRATES) $(FAILPOINTS) --bins --tests
 	FOREBAY_BIN=$(TARGET)/debug/forebay $(TARGET)/debug/forebay-stack run -- \
-	    cargo test -p forebay-tests $(or $(ARGS),--test '*')
+	    cargo test $(CRATES) $(FAILPOINTS) $(or $(ARGS),--test '*')
 
 test: lint unit integration ## everything that must pass
 
 demo: setup ## the whole path on a real Butler repository, shown in the terminal
 	scripts/install-extension --release
-	cargo build --release --quiet $(CRATES)
+	cargo build --release $(CRATES)
 	FOREBAY_BIN=$(TARGET)/release/forebay $(TARGET)/release/forebay-demo $(if $(KEEP),--keep)
 
 bench: setup ## rows per second against COPY and hand-written SQL; ROWS= makes it smaller
 	scripts/install-extension --release
-	cargo build --release --quiet $(CRATES)
+	cargo build --release $(CRATES)
 	FOREBAY_BIN=$(TARGET)/release/forebay \
 	    $(TARGET)/release/forebay-bench $(if $(ROWS),--rows $(ROWS))
 
