@@ -75,13 +75,14 @@ async fn show(arguments: &Arguments) -> Result<ExitCode> {
     let run = run.with_context(|| writer.output().tail())?;
     let complete = report::print(&database, &run).await?;
 
-    report::how_to_look(&database, &topic, stack);
     if arguments.keep {
+        report::how_to_look(&database, &topic, stack);
         println!("Everything stays up until Ctrl-C.");
         let status = writer.wait_for_end().await?;
         println!("The writer has ended: {status}.");
     } else {
-        println!("Stopping. `make demo KEEP=1` leaves everything running.");
+        println!("To look around: `make demo KEEP=1` leaves it all running, and says how to");
+        println!("connect with psql. Stopping.");
         writer.stop().await?;
     }
     Ok(if complete { ExitCode::SUCCESS } else { ExitCode::FAILURE })

@@ -43,7 +43,7 @@ pub async fn print(database: &Database, run: &Run) -> Result<bool> {
 
 /// Prints how to look around.
 pub fn how_to_look(database: &Database, topic: &Topic, stack: &Stack) {
-    println!("To look around while it runs:\n");
+    println!("To look around:\n");
     let endpoints = [
         ("the replica", database.replica_endpoint()),
         ("the primary", Some(database.primary_endpoint())),
