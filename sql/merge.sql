@@ -45,8 +45,8 @@ $$;
 comment on function forebay.advance_progress(text, forebay.advance[]) is
     'Moves progress by compare-and-swap on (token, next_offset), in order of (topic, partition). FB001 if any row was claimed or moved by another.';
 
-create function forebay.merge(slot int4, source text, advances forebay.advance[], staged forebay.staged[],
-        rejected int4[] default '{}') returns jsonb
+create function forebay.merge_fenced(slot int4, source text, advances forebay.advance[], staged forebay.staged[],
+        rejected int4[]) returns jsonb
     language plpgsql
     security definer
     set search_path = pg_catalog, pg_temp
@@ -59,7 +59,6 @@ begin
     if current_setting('transaction_isolation') <> 'read committed' then
         raise exception using errcode = '55000', message = 'forebay.merge runs in read committed transactions only';
     end if;
-    set constraints all immediate;
     perform forebay.advance_progress(source, advances);
     fenced_at := clock_timestamp();
     answer := forebay.merge_staged(
@@ -72,6 +71,21 @@ begin
     end if;
     return jsonb_set(answer, '{seconds,fence}',
         to_jsonb(round(extract(epoch from fenced_at - started)::numeric, 6)));
+end
+$$;
+comment on function forebay.merge_fenced(int4, text, forebay.advance[], forebay.staged[], int4[]) is
+    'The part of merge that runs as the extension''s owner.';
+
+create function forebay.merge(slot int4, source text, advances forebay.advance[], staged forebay.staged[],
+        rejected int4[] default '{}') returns jsonb
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    -- A deferred trigger cannot fire where the targets are written. Those that wait already, of
+    -- whatever the caller has written itself, fire here: with the caller's rights, no others.
+    set constraints all immediate;
+    return forebay.merge_fenced(slot, source, advances, staged, rejected);
 end
 $$;
 comment on function forebay.merge(int4, text, forebay.advance[], forebay.staged[], int4[]) is

@@ -19,14 +19,24 @@ impl<'a> Source<'a> {
         Ok(Self { client, token: row.get(0), next_offset: row.get(1) })
     }
 
-    /// Stages `rows` (`(event, row, op, …values)`) for one table and merges them, in one
+    /// Stages `rows` (`event, row, op; values`) for one table and merges them, in one
     /// transaction. On an error the transaction is rolled back.
     pub async fn merge(
         &mut self,
         table: &str,
         rows: &[&str],
     ) -> Result<Json, tokio_postgres::Error> {
-        self.client.batch_execute("begin").await?;
+        self.merge_after("select", table, rows).await
+    }
+
+    /// [`merge`](Self::merge), in a transaction that begins with a statement of the caller's own.
+    pub async fn merge_after(
+        &mut self,
+        statement: &str,
+        table: &str,
+        rows: &[&str],
+    ) -> Result<Json, tokio_postgres::Error> {
+        self.client.batch_execute(&format!("begin; {statement}")).await?;
         let outcome = self.stage_and_merge(table, rows).await;
         self.client.batch_execute(if outcome.is_ok() { "commit" } else { "rollback" }).await?;
         if outcome.is_ok() {

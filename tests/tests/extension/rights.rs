@@ -112,3 +112,34 @@ async fn a_missing_right_of_the_owner_aborts_the_batch() -> Result<()> {
     source.merge("t", &["0, 0, 'u'; 1"]).await?;
     Ok(())
 }
+
+/// A deferred trigger of the caller's own table fires when the merge makes all constraints
+/// immediate. It must not fire with the extension owner's rights.
+#[tokio::test]
+async fn a_callers_deferred_trigger_keeps_the_callers_rights() -> Result<()> {
+    let database = Database::create(&Stack::from_env()?, "deferred").await?;
+    let role = database.writer_role();
+    database
+        .primary()
+        .batch_execute(&format!(
+            "create table t (id int4 primary key); select forebay.add_target('t');
+             create schema lair authorization {role};"
+        ))
+        .await?;
+    let writer = database.connect_primary_as(role).await?;
+    writer
+        .batch_execute(
+            "create table lair.bait (who text);
+             create table lair.caught (who text);
+             create function lair.spring() returns trigger language plpgsql as $$
+             begin insert into lair.caught values (current_user); return null; end $$;
+             create constraint trigger spring after insert on lair.bait
+                 deferrable initially deferred for each row execute function lair.spring();",
+        )
+        .await?;
+    let mut source = Source::claim(&writer).await?;
+    source.merge_after("insert into lair.bait values ('x')", "t", &["0, 0, 'u'; 1"]).await?;
+    let caught: String = writer.query_one("select who from lair.caught", &[]).await?.get(0);
+    assert_eq!(caught, role);
+    Ok(())
+}
