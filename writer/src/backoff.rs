@@ -41,6 +41,12 @@ impl Backoff {
     }
 }
 
+/// How a wait is written in messages: whole milliseconds.
+pub fn shown(wait: Duration) -> String {
+    let millis = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+    humantime::format_duration(Duration::from_millis(millis)).to_string()
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;

@@ -1,7 +1,5 @@
 //! What can end the work of a session, and what to do then.
 
-use std::time::Duration;
-
 use rdkafka::error::KafkaError;
 
 use crate::catalog::CatalogError;
@@ -129,11 +127,6 @@ impl From<CatalogError> for Failure {
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct LoudStop(pub String);
-
-/// How a wait is written in messages: whole milliseconds.
-pub fn shown(wait: Duration) -> String {
-    humantime::format_duration(Duration::from_millis(wait.as_millis() as u64)).to_string()
-}
 
 fn join(errors: &[OutOfLog]) -> String {
     errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use tracing::{error, info, warn};
 
-use crate::backoff::Backoff;
+use crate::backoff::{Backoff, shown};
 use crate::claim::Claim;
-use crate::failure::{Failure, LoudStop, shown};
+use crate::failure::{Failure, LoudStop};
 use crate::health::Component;
 use crate::position::{Offset, Partition, Topic};
 use crate::retry::Verdict;

@@ -14,13 +14,13 @@ use tokio::sync::watch;
 use tracing::warn;
 
 use crate::acknowledge::{Committed, acknowledge};
-use crate::backoff::Backoff;
+use crate::backoff::{Backoff, shown};
 use crate::claim::Claim;
 use crate::config::Config;
 use crate::consume::ConsumeError;
 use crate::event_batch::EventBatch;
 use crate::failpoint;
-use crate::failure::{Failure, shown};
+use crate::failure::Failure;
 use crate::hand_over::{Decoder, HandOver, Spent, Taken};
 use crate::health::{Component, Health};
 use crate::kafka::KafkaConsumer;

@@ -29,7 +29,7 @@ impl DatabaseError {
         for (name, text) in [("detail", database.detail()), ("hint", database.hint())] {
             if let Some(text) = text {
                 // Writing into a String cannot fail.
-                let _ = write!(message, "; {name}: {text}");
+                let _ = write!(message, "; {name}: {}", text.trim_end_matches('.'));
             }
         }
         Self { place, sqlstate: Some(database.code().code().to_owned()), message }
