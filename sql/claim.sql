@@ -11,6 +11,7 @@ as $$
     join pg_stat_get_activity(null) a on a.pid = p.backend_pid and a.backend_start = p.backend_start
     where p.source = end_claimants.source and p.topic = end_claimants.topic and p.partition = any (partitions)
       and a.pid <> pg_backend_pid()
+      and a.backend_xid is not null -- who holds a row lock has a transaction; an idle claimant is healthy
       and a.wait_event is distinct from 'SyncRep'
       and not exists (select from free f where f.partition = p.partition)
 $$;
@@ -53,7 +54,7 @@ create function forebay.claim(source text, topic text, partitions int4[], initia
     language plpgsql
     security definer
     set search_path = pg_catalog, pg_temp
-    set lock_timeout = 0
+    set lock_timeout = '10 s' -- for partitions that another session is just adding
 as $$
 #variable_conflict use_column
 declare

@@ -66,7 +66,7 @@ begin
         execute format('drop table %s', staging);
     end if;
     select pg_get_userbyid(c.relowner) into strict owner_name from pg_class c where c.oid = target_relation;
-    select string_agg(format(', %I %s', s.attname, format_type(s.atttypid, null)), '' order by s.attnum)
+    select string_agg(format(', %I %s', s.attname, format_type(s.atttypid, -1)), '' order by s.attnum)
         into column_list from forebay.staging_columns(target_relation) s;
     execute format(
         'create unlogged table %s (_batch xid8, _event int4, _row int4, _op "char", _given int2[]%s)'
