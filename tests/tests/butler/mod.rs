@@ -66,11 +66,8 @@ impl Repository {
 
     /// The bootstrap event, and the others, spread over the partitions.
     pub fn events(&self) -> (Message<'_>, Vec<Message<'_>>) {
-        let message = |(partition, event)| Message {
-            partition,
-            payload: Some(event),
-            ..Message::default()
-        };
+        let message =
+            |(partition, event)| Message { partition, payload: Some(event), ..Message::default() };
         let partitions = (0..self.partitions()).cycle();
         let mut all = partitions.zip(self.events.iter().map(Vec::as_slice)).map(message);
         let bootstrap = all.next().unwrap_or_default();
@@ -102,9 +99,10 @@ impl Repository {
     /// nothing was refused.
     pub async fn check(&self) -> Result<()> {
         let dead = self.database.dead_letters(SOURCE).await?;
-        let reasons = dead.iter().take(3).map(|letter| {
-            format!("{} {:?} {}", letter.sqlstate, letter.target, letter.message)
-        });
+        let reasons = dead
+            .iter()
+            .take(3)
+            .map(|letter| format!("{} {:?} {}", letter.sqlstate, letter.target, letter.message));
         let reasons: Vec<_> = reasons.collect();
         ensure!(dead.is_empty(), "{} dead letters, such as {reasons:#?}", dead.len());
         butler_sample::check(&self.database.connect_replica().await?).await
