@@ -25,7 +25,10 @@ create function forebay.butler_resolve(slot int4, schema text, refs int8) return
     language plpgsql
     security definer
     set search_path = pg_catalog, pg_temp
-    set enable_nestloop = off -- the planner takes the names it joins with for one row
+    -- The planner takes the names that it joins with for one row. What it may not do counts as
+    -- costly, and would be compiled.
+    set enable_nestloop = off
+    set jit = off
 as $$
 declare
     answer jsonb := forebay.butler_resolve_staged(slot, schema, refs);

@@ -50,6 +50,7 @@ create function forebay.merge_fenced(slot int4, source text, advances forebay.ad
     language plpgsql
     security definer
     set search_path = pg_catalog, pg_temp
+    set jit = off -- the statements are short, and planned anew for each batch
 as $$
 declare
     started timestamptz := clock_timestamp();
