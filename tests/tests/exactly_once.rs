@@ -67,8 +67,7 @@ async fn a_lost_reply_leaves_the_batch_committed() -> Result<()> {
     let stack = Stack::from_env()?;
     let mut stream = NumberedStream::create(&stack, "lost_reply", 1).await?;
     stream.send(10).await?;
-    let mut writer =
-        Writer::start(&stack, stream.config().failpoint("merge.after_commit", 1))?;
+    let mut writer = Writer::start(&stack, stream.config().failpoint("merge.after_commit", 1))?;
     writer.wait_for_failpoint("merge.after_commit").await?;
     ensure!(stream.merged().await? > 0, "nothing is committed at merge.after_commit");
     let said = writer.get("/metrics").await?.body;
@@ -76,6 +75,8 @@ async fn a_lost_reply_leaves_the_batch_committed() -> Result<()> {
     writer.kill()?;
 
     let mut writer = Writer::start(&stack, stream.config())?;
+    // It may have nothing left to merge, and takes signals only when it runs.
+    writer.wait_until_ready().await?;
     stream.wait_until_all_merged().await?;
     writer.stop().await?;
     stream.check_complete().await
@@ -149,13 +150,23 @@ async fn a_killed_backend_loses_and_doubles_nothing() -> Result<()> {
         let disarm = format!("alter role {role} reset forebay.failpoint");
         stream.database().primary().batch_execute(&disarm).await?;
 
-        primary.kill_backend(backend)?;
-        stream.database_mut().reconnect(primary.endpoint()).await?;
+        crash(&primary, &mut stream, backend).await?;
         let merged = stream.wait_until_all_merged().await;
         merged.with_context(|| format!("{failpoint}: {}", writer.output().tail()))?;
         stream.check_complete().await.with_context(|| failpoint.to_owned())?;
     }
     Ok(())
+}
+
+/// Kills a backend, waits until the server has ended all sessions for it, and connects again.
+async fn crash(primary: &Postgres, stream: &mut NumberedStream, backend: i32) -> Result<()> {
+    primary.kill_backend(backend)?;
+    // Until the postmaster has seen it, it accepts connections that it will end.
+    wait::until("the server to crash", || {
+        std::future::ready(Ok(stream.database().primary().is_closed().then_some(())))
+    })
+    .await?;
+    stream.database_mut().reconnect(primary.endpoint()).await
 }
 
 /// Waits until the server's log says that a failpoint was hit once more, and answers the process
@@ -197,8 +208,7 @@ async fn a_backend_killed_between_two_events_of_a_walk_loses_and_doubles_nothing
     let backend = wait_for_parked_backend(&primary, &stream, "walk.between_events").await?;
     let disarm = format!("alter role {role} reset forebay.failpoint");
     stream.database().primary().batch_execute(&disarm).await?;
-    primary.kill_backend(backend)?;
-    stream.database_mut().reconnect(primary.endpoint()).await?;
+    crash(&primary, &mut stream, backend).await?;
     stream.wait_until_all_merged().await.with_context(|| writer.output().tail())?;
 
     let sql = format!(

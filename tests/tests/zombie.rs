@@ -4,7 +4,9 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use forebay_tests::{Database, Gate, NumberedStream, Stack, Writer, WriterConfig, numbered_stream::TABLE, wait};
+use forebay_tests::{
+    Database, Gate, NumberedStream, Stack, Writer, WriterConfig, numbered_stream::TABLE, wait,
+};
 use tokio_postgres::{Client, error::SqlState};
 
 /// A metric without labels.
