@@ -242,6 +242,18 @@ mod tests {
     use crate::position::{Offset, Partition, Topic};
 
     #[test]
+    fn every_metric_is_explained() {
+        const EXPLAINED: &str = include_str!("../METRICS.md");
+        const NAMES: &str = include_str!("metrics.rs");
+        let constants = NAMES.lines().filter_map(|line| line.strip_prefix("pub const "));
+        let names: Vec<&str> = constants.filter_map(|line| line.split('"').nth(1)).collect();
+        assert!(names.len() >= 20);
+        for name in names {
+            assert!(EXPLAINED.contains(&format!("| `{name}` |")), "{name} is not in METRICS.md");
+        }
+    }
+
+    #[test]
     fn shows_the_lag_of_claimed_partitions() {
         let metrics = Metrics::new().unwrap();
         let standing = Standing { next_offset: Offset(2), end: Offset(5), last_timestamp_ms: None };
