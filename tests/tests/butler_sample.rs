@@ -67,6 +67,7 @@ async fn nothing_depends_on_how_the_stream_is_cut() -> Result<()> {
             .set("batch.max_rows", random.random_range(1..4000))
             .set("batch.max_bytes", format!("{} KiB", random.random_range(64..1024)));
         let mut writer = Writer::start(&stack, config)?;
+        writer.wait_until_ready().await?;
         let part = random.random_range(1..=rest.len().min(300));
         let (mut now, later) = rest.split_at(part);
         rest = later;
@@ -99,8 +100,8 @@ async fn a_refused_dataset_takes_only_its_own_event_with_it() -> Result<()> {
     repository.send(&[bootstrap, good[0]]).await?;
     let payload = |index: usize| good[index].payload.unwrap_or_default();
 
-    // Name, changed event, SQLSTATE, table that refuses it (none: the writer). `good[0]` is in the database before
-    // the batch, `good[1]` comes in it, before these.
+    // Name, changed event, SQLSTATE, table that refuses it (none: the writer). `good[0]` is in the
+    // database before the batch, `good[1]` comes in it, before these.
     let cases = [
         (
             "unknown dataset type",
