@@ -9,6 +9,28 @@ use forebay_tests::{
 };
 use rand::{Rng, SeedableRng, rngs::StdRng};
 
+/// What the other tests rest on.
+#[tokio::test]
+async fn the_check_sees_what_is_lost_and_what_is_doubled() -> Result<()> {
+    let stack = Stack::from_env()?;
+    let mut stream = NumberedStream::create(&stack, "check", 2).await?;
+    stream.send(20).await?;
+    let mut writer = Writer::start(&stack, stream.config())?;
+    stream.wait_until_all_merged().await.with_context(|| writer.output().tail())?;
+    writer.stop().await?;
+    stream.check_complete().await?;
+    let one = "where partition = 1 and number = 5";
+    for (harm, expected) in [
+        (format!("insert into {TABLE} select * from {TABLE} {one}"), "1 doubled"),
+        (format!("delete from {TABLE} {one}"), "1 lost: (1,5)"),
+    ] {
+        stream.database().primary().batch_execute(&harm).await?;
+        let error = stream.check_complete().await.err().context(harm)?.to_string();
+        ensure!(error.contains(expected), "{error}");
+    }
+    Ok(())
+}
+
 /// Kills the writer at a failpoint, when it comes there for the first and for the third time, and
 /// lets the next writer go on.
 async fn killed_at(failpoint: &str, hits: &[u32]) -> Result<()> {
