@@ -27,7 +27,7 @@ struct Arguments {
     #[arg(long)]
     keep: bool,
     /// Events produced per second.
-    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
     rate: u32,
     /// Partitions of the topic.
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(i32).range(1..))]
