@@ -181,6 +181,8 @@ const MERGE: &str = "select forebay.merge($1, 'hand', \
 impl Claimant {
     async fn connect(database: &Database) -> Result<Self> {
         let client = database.connect_primary_as(database.writer_role()).await?;
+        // A claim that waits for ever is a failure, not a test that hangs.
+        client.batch_execute("set statement_timeout = '30s'").await?;
         let backend = client.query_one("select pg_backend_pid()", &[]).await?.get(0);
         Ok(Self { client, backend })
     }
