@@ -34,11 +34,15 @@ async fn the_check_sees_what_is_lost_and_what_is_doubled() -> Result<()> {
 /// Kills the writer at a failpoint, when it comes there for the first and for the third time, and
 /// lets the next writer go on.
 async fn killed_at(failpoint: &str, hits: &[u32]) -> Result<()> {
+    killed_in_batches_of(40, failpoint, hits).await
+}
+
+async fn killed_in_batches_of(rows: u16, failpoint: &str, hits: &[u32]) -> Result<()> {
     let stack = Stack::from_env()?;
     let mut stream = NumberedStream::create(&stack, "killed", 3).await?;
-    stream.send(300).await?;
+    stream.send(usize::from(rows) * 8).await?;
     for hit in hits {
-        let config = stream.config().set("batch.max_rows", 40).failpoint(failpoint, *hit);
+        let config = stream.config().set("batch.max_rows", i64::from(rows)).failpoint(failpoint, *hit);
         let mut writer = Writer::start(&stack, config)?;
         writer.wait_for_failpoint(failpoint).await?;
         let status = writer.exit_status()?;
@@ -60,7 +64,8 @@ async fn a_writer_killed_before_it_claims_loses_nothing() -> Result<()> {
 
 #[tokio::test]
 async fn a_writer_killed_in_copy_loses_nothing() -> Result<()> {
-    killed_at("stage.in_copy", &[1, 3]).await
+    // Rows are sent by chunks of 128 KiB: the writer dies with some of a batch's rows sent.
+    killed_in_batches_of(4000, "stage.in_copy", &[1, 3]).await
 }
 
 #[tokio::test]
