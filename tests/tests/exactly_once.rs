@@ -42,7 +42,8 @@ async fn killed_in_batches_of(rows: u16, failpoint: &str, hits: &[u32]) -> Resul
     let mut stream = NumberedStream::create(&stack, "killed", 3).await?;
     stream.send(usize::from(rows) * 8).await?;
     for hit in hits {
-        let config = stream.config().set("batch.max_rows", i64::from(rows)).failpoint(failpoint, *hit);
+        let config =
+            stream.config().set("batch.max_rows", i64::from(rows)).failpoint(failpoint, *hit);
         let mut writer = Writer::start(&stack, config)?;
         writer.wait_for_failpoint(failpoint).await?;
         let status = writer.exit_status()?;
