@@ -212,14 +212,27 @@ impl Postgres {
         .await
     }
 
-    /// Kills one backend (`kill -9`): the server ends all others and starts anew by itself. Never
-    /// on the shared stack, where other tests run.
+    /// Kills one backend (`kill -9`): the server ends all others and starts anew by itself. Waits
+    /// until it has: a connection made before would be ended with the others. Never on the shared
+    /// stack, where other tests run.
     ///
     /// # Errors
     ///
-    /// If it can't be killed.
-    pub fn kill_backend(&self, process: i32) -> Result<()> {
-        kill(Pid::from_raw(process), Signal::SIGKILL).context("kill a backend")
+    /// If it can't be killed, or the server does not come back.
+    pub async fn kill_backend(&self, process: i32) -> Result<()> {
+        let before = self.readiness_reports()?;
+        kill(Pid::from_raw(process), Signal::SIGKILL).context("kill a backend")?;
+        wait::until(format!("{} to start anew", self.name), || {
+            let reports = self.readiness_reports();
+            std::future::ready(reports.map(|reports| (reports > before).then_some(())))
+        })
+        .await
+    }
+
+    /// How often the server has logged that it is ready.
+    fn readiness_reports(&self) -> Result<usize> {
+        let log = fs::read(self.log()).context("read the server's log")?;
+        Ok(String::from_utf8_lossy(&log).matches("ready to accept connections").count())
     }
 
     /// [`stop`](Self::stop) and [`start`](Self::start).

@@ -96,7 +96,7 @@ async fn private_servers_crash_come_back_and_are_promoted() -> Result<()> {
     primary.start().await?;
     database.reconnect(primary.endpoint()).await?;
     let backend = database.primary().query_one("select pg_backend_pid()", &[]).await?.get(0);
-    primary.kill_backend(backend)?;
+    primary.kill_backend(backend).await?;
     database.reconnect(primary.endpoint()).await?;
     database.primary().execute("update t set id = 2", &[]).await?;
     database.wait_until_replayed().await?;
