@@ -59,7 +59,9 @@ async fn run(
     let mut rejected = Vec::new();
     let mut first = 0;
     while first < events.len() {
-        let count = rng.random_range(1..=events.len() - first);
+        // Now and then a few at a time, so that batches without a repeated key are met, too.
+        let most = if rng.random_bool(0.5) { 4 } else { events.len() };
+        let count = rng.random_range(1..=most.min(events.len() - first));
         let refused = merge.apply(&events[first..first + count], paths).await?;
         rejected.extend(refused.into_iter().map(|event| first + event));
         first += count;

@@ -43,27 +43,30 @@ enum Mix {
     /// Many keys, parents before children, so that most batches are plain; now and then a value
     /// is out of order.
     Calm { disorder: f64 },
+    /// Few parents that take one another's unique values.
+    Swaps { keys: i32 },
 }
 
 /// The keys of [`Mix::Calm`].
 const CALM_KEYS: i32 = 300;
 
 pub fn generate(rng: &mut StdRng) -> Vec<Event> {
-    let mix = if rng.random_bool(0.5) {
-        Mix::Calm { disorder: *[0.0, 0.01].choose(rng).unwrap_or(&0.0) }
-    } else {
-        Mix::Dense {
+    let mix = match rng.random_range(0..5) {
+        0 => Mix::Swaps { keys: 8 },
+        1 | 2 => Mix::Calm { disorder: *[0.0, 0.01].choose(rng).unwrap_or(&0.0) },
+        _ => Mix::Dense {
             keys: *[4, 8, 8].choose(rng).unwrap_or(&8),
             deletes: *[0.0, 0.1].choose(rng).unwrap_or(&0.0),
             partial: *[0.0, 0.3].choose(rng).unwrap_or(&0.0),
-        }
+        },
     };
     let events = rng.random_range(1..=40);
     let mut parents = Vec::new();
     (0..events)
         .map(|_| {
-            let rows = rng.random_range(1..=4);
+            let rows = if matches!(mix, Mix::Swaps { .. }) { 1 } else { rng.random_range(1..=4) };
             let rows = (0..rows).map(|_| match mix {
+                Mix::Swaps { keys } => swap_row(rng, keys),
                 Mix::Dense { keys, deletes, partial } => dense_row(rng, keys, deletes, partial),
                 Mix::Calm { disorder } => calm_row(rng, disorder, &mut parents),
             });
@@ -88,6 +91,11 @@ fn dense_row(rng: &mut StdRng, keys: i32, deletes: f64, partial: f64) -> Row {
         })
         .collect();
     Row { table: number, delete, values }
+}
+
+fn swap_row(rng: &mut StdRng, keys: i32) -> Row {
+    let mut value = || Some(Some(rng.random_range(0..keys)));
+    Row { table: 0, delete: false, values: vec![value(), value(), value()] }
 }
 
 /// A row whose parents earlier rows have given, whose unique values belong to its key, and which
