@@ -46,6 +46,7 @@ pub fn merge(batch: &Batch) -> Result<Answer, Raised> {
         tallies: batch.parts.iter().map(|part| Tally::of(&part.target)).collect(),
         rejected: Vec::new(),
         subtransactions: 4,
+        current: 0,
     };
     for event in rows.chunk_by(|one, next| one.event == next.event) {
         walk.merge_event(event)?;
@@ -103,6 +104,8 @@ struct Walk<'a> {
     tallies: Vec<Tally>,
     rejected: Vec<Rejection>,
     subtransactions: u32,
+    /// The part whose row was applied last: what an error is about that names no table.
+    current: usize,
 }
 
 impl Walk<'_> {
@@ -122,7 +125,10 @@ impl Walk<'_> {
                 Ok(())
             }
             Err(raised) if fault_of(&raised.sqlstate) == Fault::Event => {
-                self.rejected.push(Rejection::new(first.event, &raised));
+                let mut rejection = Rejection::new(first.event, &raised);
+                let current = &self.batch.parts[self.current].target;
+                rejection.target.get_or_insert_with(|| current.display.clone());
+                self.rejected.push(rejection);
                 Ok(())
             }
             Err(raised) => Err(raised),
@@ -163,6 +169,7 @@ impl Walk<'_> {
     }
 
     fn apply_row(&mut self, row: &StagedRow) -> Result<RowOutcome, Raised> {
+        self.current = row.part;
         let part = &self.batch.parts[row.part];
         let key = (row.part, row.deletes, row.given.clone());
         if !self.statements.contains_key(&key) {

@@ -80,6 +80,7 @@ async fn the_owners_code_runs_with_the_owners_rights() -> Result<()> {
     let rejected: Vec<_> =
         rejections(&answer)?.into_iter().map(|(event, sqlstate, _)| (event, sqlstate)).collect();
     assert_eq!(rejected, [(1, "42501".to_owned()), (2, "P0001".to_owned())]);
+    assert_eq!(answer["rejected"][1]["target"], "public.t", "{answer}");
     let seen: String = client
         .query_one("select string_agg(distinct id || ' ' || who, ', ') from seen", &[])
         .await?
