@@ -1,9 +1,10 @@
 //! PostgreSQL servers: a primary, and physical replicas of it.
 
+mod program;
 pub mod shared_memory;
 
 use std::{
-    env, fs,
+    fs,
     io::Write,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
@@ -17,6 +18,7 @@ use nix::{
     unistd::Pid,
 };
 
+pub use self::program::client_command;
 use crate::{
     account, endpoint::Endpoint, endpoint::SUPERUSER, port, process, process::Process, wait,
 };
@@ -269,7 +271,7 @@ impl Postgres {
     }
 
     fn command(&self, program: &str) -> Result<Command> {
-        let mut command = account::server_command(program_directory()?.join(program));
+        let mut command = account::server_command(program::directory()?.join(program));
         // The account may not read where the harness was started, nor its home.
         let home = self.directory.parent().unwrap_or(Path::new("/"));
         command.current_dir(home).env("HOME", home).env_remove("PGDATA");
@@ -290,26 +292,6 @@ impl Drop for Postgres {
             }
         }
     }
-}
-
-/// A client program of the same PostgreSQL, such as `psql`, run by the harness's own account.
-///
-/// # Errors
-///
-/// If PostgreSQL is not there.
-pub fn client_command(program: &str) -> Result<Command> {
-    Ok(account::own_command(program_directory()?.join(program)))
-}
-
-/// The programs of the PostgreSQL that `$PG_CONFIG` tells of (default: Debian's 15).
-fn program_directory() -> Result<PathBuf> {
-    let pg_config = env::var_os("PG_CONFIG")
-        .map_or_else(|| PathBuf::from("/usr/lib/postgresql/15/bin/pg_config"), PathBuf::from);
-    let mut command = Command::new(&pg_config);
-    command.arg("--bindir");
-    let answer = process::run("pg_config", command)
-        .with_context(|| format!("ask {} (run `make setup`)", pg_config.display()))?;
-    Ok(PathBuf::from(answer.trim()))
 }
 
 /// The process ids of a process's children.
