@@ -55,6 +55,13 @@ begin
         raise exception using errcode = '42P01',
             message = format('schema %s holds no Butler repository: it has no table butler_attributes', schema);
     end if;
+    if not exists (
+        select from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attname = 'value'
+        where c.oid = to_regclass(format('%s.butler_attributes', schema))
+          and c.relkind = 'r' and not c.relrowsecurity and a.atttypid = 'text'::regtype) then
+        raise exception using errcode = 'FB004',
+            message = format('%s.butler_attributes is not the plain table that a Butler repository has', schema);
+    end if;
     execute format(
         'select array_agg(e) from %s.butler_attributes a, jsonb_object_keys(a.value::jsonb -> ''elements'') e'
         ' where a.name = ''config:dimensions.json''', schema) into elements;

@@ -60,7 +60,17 @@ declare
     staging text := format('forebay_staging.%I', staging_name);
     owner_name name;
     column_list text;
+    unstageable text;
 begin
+    -- Checked here too, since the owner may have changed the columns: the code of other types would
+    -- run with other rights than the owner's.
+    select format('column %I has the type %s', s.attname, format_type(s.atttypid, null)) into unstageable
+    from forebay.staging_columns(target_relation) s join pg_type t on t.oid = s.atttypid
+    where t.typnamespace <> 'pg_catalog'::regnamespace or t.typtype not in ('b', 'r', 'm') limit 1;
+    if unstageable is not null then
+        raise exception using errcode = 'FB004',
+            message = format('target %s is not eligible: %s, which cannot be staged yet', target_relation::regclass, unstageable);
+    end if;
     if to_regclass(staging) is not null then
         execute format('alter extension forebay drop table %s', staging);
         execute format('drop table %s', staging);

@@ -59,7 +59,7 @@ pub fn quoted(identifier: &str) -> String {
 }
 
 /// `'text'`, with quotes doubled.
-fn literal(text: &str) -> String {
+pub fn literal(text: &str) -> String {
     let escaped = text.replace('\\', "\\\\").replace('\'', "''");
     format!("e'{escaped}'")
 }

@@ -8,7 +8,7 @@ use super::lookup::{DimensionColumn, Repository, TagsTable};
 use super::{References, StagedRows};
 use crate::attempt::Raised;
 use crate::merge::batch_argument;
-use crate::statement::quoted;
+use crate::statement::{literal, quoted};
 
 /// TAI is this many nanoseconds ahead of Unix time since 2017 (BUTLER.md, rule 10).
 const TAI_OFFSET_NANOSECONDS: &str = "37000000000";
@@ -115,10 +115,6 @@ fn tai_now() -> String {
     format!(
         "(extract(epoch from clock_timestamp()) * 1000000)::int8 * 1000 + {TAI_OFFSET_NANOSECONDS}"
     )
-}
-
-fn literal(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "''"))
 }
 
 impl Expansion {

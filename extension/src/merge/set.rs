@@ -160,6 +160,12 @@ fn write_part(batch_id: u64, part: &Part, stored: &Stored) -> Result<Tally, Rais
         _ if stored.rows < part.rows => run(batch_id, &staging.insert(&named, stored.rows > 0))?,
         _ => 0,
     };
+    let is_looked_at = matches!(part.target.policy, Policy::Update | Policy::Identical);
+    let is_complete = stored.rows as u64 + tally.inserted == part.rows as u64
+        && (part.target.policy == Policy::Identical || tally.updated == stored.differing as u64);
+    if is_looked_at && !is_complete {
+        return Err(Raised::new("23505", "a row was written by another session since the look"));
+    }
     tally.unchanged = (part.rows as u64).saturating_sub(tally.inserted + tally.updated);
     Ok(tally)
 }

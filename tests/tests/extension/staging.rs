@@ -101,6 +101,17 @@ async fn a_changed_target_is_staged_anew() -> Result<()> {
     Ok(())
 }
 
+/// The code of an owner's type would run with the extension owner's rights.
+#[tokio::test]
+async fn a_column_that_got_a_users_type_is_refused() -> Result<()> {
+    let database = database("retyped").await?;
+    let client = database.primary();
+    client.batch_execute("create domain d as text; alter table t alter v type d").await?;
+    let error = client.query_one(STAGE, &[]).await.err().context("an error")?;
+    assert_eq!(sqlstate(&error), "FB004");
+    Ok(())
+}
+
 #[tokio::test]
 async fn merging_again_writes_nothing() -> Result<()> {
     let database = database("again").await?;
