@@ -184,19 +184,15 @@ impl Waiter {
 
     fn outcome(&self, plan: &mut Option<Plan>) -> Result<Option<String>, Raised> {
         const SQL: &str = "select forebay.outcome($1, $2, $3, $4)";
-        const TYPES: [Oid; 4] = [pg_sys::TEXTOID, pg_sys::TEXTOID, pg_sys::INT4OID, pg_sys::INT8OID];
+        const TYPES: [Oid; 4] =
+            [pg_sys::TEXTOID, pg_sys::TEXTOID, pg_sys::INT4OID, pg_sys::INT8OID];
         let plan = match plan {
             Some(plan) => plan,
             None => plan.insert(Plan::prepare(SQL, &TYPES)?),
         };
         let Event { source, topic, partition, offset } = &self.event;
         let text = |text: &String| text.as_str().into_datum().unwrap_or(Datum::null());
-        plan.first_text(&[
-            text(source),
-            text(topic),
-            Datum::from(*partition),
-            Datum::from(*offset),
-        ])
+        plan.first_text(&[text(source), text(topic), Datum::from(*partition), Datum::from(*offset)])
     }
 }
 

@@ -197,7 +197,9 @@ async fn looking_does_not_hold_up_replay() -> Result<()> {
     let mut stream = Stream::claim(database.primary()).await?;
     database
         .primary()
-        .batch_execute("create table t (id int4) with (autovacuum_enabled = off); insert into t values (0)")
+        .batch_execute(
+            "create table t (id int4) with (autovacuum_enabled = off); insert into t values (0)",
+        )
         .await?;
     database.wait_until_replayed().await?;
     let watcher = database.connect_replica().await?;
