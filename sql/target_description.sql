@@ -46,8 +46,9 @@ as $$
         'not_null', s.not_null,
         'equality', forebay.comparison_operator(s.type, 3),
         'less', forebay.comparison_operator(s.type, 1),
-        'typed_null', case when s.staged_type <> s.type then -- a domain may refuse a plain null
-            format(case y.typtype when 'd' then '(null::%s[])[1]' else 'null::%s' end, format_type(s.type, null)) end,
+        'is_literal', s.staged_type <> s.type,
+        'typed_null', -- a domain may refuse a plain null
+            format(case y.typtype when 'd' then '(null::%s[])[1]' else 'null::%s' end, format_type(s.type, null)),
         'type_modifier', s.type_modifier,
         'adjust', case when s.staged_type = s.type and s.type_modifier >= 0 then (
             select jsonb_build_object('function', format('%I.%I', n.nspname, f.proname), 'arguments', f.pronargs)

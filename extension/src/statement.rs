@@ -69,9 +69,11 @@ fn any_of(conditions: impl IntoIterator<Item = String>) -> String {
 /// The staged value of a column, as an insert or update takes it.
 fn value_of(column: &Column) -> String {
     let name = quoted(&column.name);
-    match &column.typed_null {
-        Some(null) => format!("forebay_staging.input(s.{name}, {null}, {})", column.type_modifier),
-        None => format!("s.{name}"),
+    if column.is_literal {
+        let (null, type_modifier) = (&column.typed_null, column.type_modifier);
+        format!("forebay_staging.input(s.{name}, {null}, {type_modifier})")
+    } else {
+        format!("s.{name}")
     }
 }
 
@@ -117,7 +119,9 @@ fn images_differ<'a>(shape: &Shape<'a>, columns: impl Iterator<Item = &'a Column
         return any_of(columns.map(|column| {
             let (stored, image) = (stored(column), image_of(column));
             let is_named = shape::is_named(column);
-            format!("{is_named} and row({stored})::record operator(pg_catalog.*<>) row({image})::record")
+            format!(
+                "{is_named} and row({stored})::record operator(pg_catalog.*<>) row({image})::record"
+            )
         }));
     }
     let columns: Vec<_> = columns.collect();

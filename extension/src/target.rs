@@ -40,8 +40,10 @@ pub struct Column {
     pub equality: Option<String>,
     /// The less-than of its type, likewise.
     pub less: Option<String>,
-    /// A null of its type, if it is staged as text; none if it is staged as it is.
-    pub typed_null: Option<String>,
+    /// Whether it is staged as text, the input literal.
+    pub is_literal: bool,
+    /// A null of its type, as an expression.
+    pub typed_null: String,
     /// Its type modifier; -1 if it has none.
     pub type_modifier: i32,
     /// What adjusts a staged value to the type modifier.

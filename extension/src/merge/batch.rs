@@ -28,6 +28,8 @@ pub struct Part {
     pub given: Vec<Option<Vec<i16>>>,
     /// Whether a key stands twice.
     pub repeats_key: bool,
+    /// Whether a key stands twice in an event.
+    pub repeats_key_in_event: bool,
 }
 
 /// More different sets of named columns than this are not worth a statement each.
@@ -119,7 +121,7 @@ impl Batch {
             }
             parts.retain(|part| part.rows > 0);
             for part in &mut parts {
-                part.repeats_key = repeats_key(attempt, id, part)?;
+                (part.repeats_key, part.repeats_key_in_event) = repeats_key(attempt, id, part)?;
             }
             Ok(Batch {
                 id,
@@ -181,17 +183,17 @@ fn count_part(
     Ok(part)
 }
 
-/// Whether a key stands twice. Keys are compared with the rights of the target's owner, whose types
+/// Whether a key stands twice, and whether in one event. Keys are compared with the rights of the target's owner, whose types
 /// they may have.
-fn repeats_key(attempt: &Attempt, id: u64, part: &Part) -> Result<bool, Raised> {
+fn repeats_key(attempt: &Attempt, id: u64, part: &Part) -> Result<(bool, bool), Raised> {
     if part.target.key.is_empty() {
-        return Ok(false);
+        return Ok((false, false));
     }
     as_table_owner(attempt, part.target.owner(), || {
         Spi::connect_mut(|client| {
             let sql = part.staging().repeats_key();
             let row = client.update(sql.as_str(), None, &[batch_argument(id)])?.first();
-            Ok(row.get::<bool>(1)?.unwrap_or(false))
+            Ok((row.get::<bool>(1)?.unwrap_or(false), row.get::<bool>(2)?.unwrap_or(false)))
         })
     })
 }
@@ -203,7 +205,7 @@ fn counted(client: &mut SpiClient<'_>, id: u64, target: Target, slot: i32) -> Re
     let deletes = row.get::<i64>(2)?.unwrap_or(0);
     let shapes = row.get::<Vec<String>>(3)?.unwrap_or_default();
     let given = shapes.iter().map(|shape| columns_of(shape)).collect::<Result<_, _>>()?;
-    Ok(Part { target, slot, rows, deletes, given, repeats_key: false })
+    Ok(Part { target, slot, rows, deletes, given, repeats_key: false, repeats_key_in_event: false })
 }
 
 /// The set of columns that PostgreSQL spells `{1,2}`; nothing stands for all.

@@ -70,8 +70,9 @@ pub fn is_one_run(batch: &Batch) -> bool {
     }
     !batch.is_walked()
         && batch.parts.iter().all(|part| {
-            let may_repeat = part.deletes == 0
-                && (part.is_replaceable() || part.target.policy == Policy::Ignore);
+            let is_replaceable = part.is_replaceable() && !part.repeats_key_in_event;
+            let may_repeat =
+                part.deletes == 0 && (is_replaceable || part.target.policy == Policy::Ignore);
             !part.is_walked()
                 && (part.deletes == 0 || !part.is_entangled())
                 && (!part.repeats_key || may_repeat)
@@ -81,7 +82,8 @@ pub fn is_one_run(batch: &Batch) -> bool {
 /// Cuts a batch whose rows are these, in order of (event, row). Runs of fewer than `walk_below` rows
 /// are walked, and neighbours that are walked are walked together.
 pub fn cut(batch: &Batch, rows: &[StagedRow], walk_below: i64) -> Vec<Step> {
-    let mut cutter = Cutter { batch, touched: HashMap::new(), run: None, run_rows: 0, steps: Vec::new() };
+    let mut cutter =
+        Cutter { batch, touched: HashMap::new(), run: None, run_rows: 0, steps: Vec::new() };
     for event in rows.chunk_by(|one, next| one.event == next.event) {
         cutter.take(event, walk_below);
     }
@@ -107,7 +109,7 @@ enum Touch {
 impl Cutter<'_> {
     fn take(&mut self, event: &[StagedRow], walk_below: i64) {
         let Some(number) = event.first().map(|row| row.event) else { return };
-        if self.is_walked(event) || self.repeats_key_badly(event) {
+        if self.is_walked(event) || self.repeats_key(event) {
             self.close(walk_below);
             self.push(Step::Walk(Run { first: number, last: number }));
             return;
@@ -136,16 +138,17 @@ impl Cutter<'_> {
             })
     }
 
-    /// Whether an event touches one key twice, and the second row neither replaces the first nor is
-    /// ignored after it.
-    fn repeats_key_badly(&self, event: &[StagedRow]) -> bool {
+    /// Whether an event touches one key twice: what only its last row violates at the event's end is
+    /// not what each of them does. Where the second is ignored it does not matter.
+    fn repeats_key(&self, event: &[StagedRow]) -> bool {
         event.iter().enumerate().any(|(number, row)| {
-            event[..number].iter().any(|other| {
-                other.part == row.part
-                    && other.key == row.key
-                    && !self.part(row).target.key.is_empty()
-                    && (other.deletes || !self.may_follow(row))
-            })
+            let target = &self.part(row).target;
+            !target.key.is_empty()
+                && event[..number].iter().any(|other| {
+                    let is_ignored =
+                        target.policy == Policy::Ignore && !row.deletes && !other.deletes;
+                    other.part == row.part && other.key == row.key && !is_ignored
+                })
         })
     }
 

@@ -76,7 +76,8 @@ pub struct Findings {
 impl Findings {
     /// The events to reject, in order, each with its first reason.
     pub fn judge(&self, batch: &Batch) -> Vec<Rejection> {
-        let mut judge = Judge { batch, findings: self, holders: HashSet::new(), dead: BTreeSet::new() };
+        let mut judge =
+            Judge { batch, findings: self, holders: HashSet::new(), dead: BTreeSet::new() };
         let events: BTreeSet<i32> = (self.violations.iter().map(|found| found.event))
             .chain(self.duplicates.iter().map(|found| found.event))
             .chain(self.orphans.iter().map(|found| found.event))
@@ -148,7 +149,8 @@ impl<'a> Judge<'a> {
                 let found = &self.findings.duplicates[*place];
                 let value = (found.part, found.constraint.as_str(), found.value);
                 let is_taken = self.holders.contains(&value) || !taken.insert(value);
-                is_taken.then(|| (found.row, duplicate_key(self.target(found.part), &found.constraint)))
+                is_taken
+                    .then(|| (found.row, duplicate_key(self.target(found.part), &found.constraint)))
             })
             .collect();
         own.chain(clashes).min_by_key(|(row, _)| *row).map(|(_, raised)| raised)
@@ -230,7 +232,12 @@ fn duplicate_key(target: &Target, constraint: &str) -> Raised {
     violates("23505", message, target, Some(constraint.to_owned()))
 }
 
-fn violates(sqlstate: &str, message: String, target: &Target, constraint: Option<String>) -> Raised {
+fn violates(
+    sqlstate: &str,
+    message: String,
+    target: &Target,
+    constraint: Option<String>,
+) -> Raised {
     Raised::new(sqlstate, message)
         .about_table(&target.schema, &target.table)
         .about_constraint(constraint)

@@ -230,7 +230,8 @@ impl Looker<'_> {
         Spi::connect_mut(|client| {
             let mut triples = Vec::new();
             for tuple in client.update(sql, None, &run_arguments(self.batch, self.run))? {
-                let number = |column| Ok::<_, Raised>(tuple.get::<i32>(column)?.unwrap_or_default());
+                let number =
+                    |column| Ok::<_, Raised>(tuple.get::<i32>(column)?.unwrap_or_default());
                 triples.push((number(1)?, number(2)?, tuple.get::<T>(3)?.unwrap_or_default()));
             }
             Ok(triples)

@@ -165,7 +165,9 @@ impl<'a> Runner<'a> {
         let accused = self.rejected.iter().filter(|rejection| rejection.sqlstate == suspected);
         let merged = self.walk.events as usize - self.rejected.len();
         match accused.last() {
-            Some(rejection) if merged == 0 => Err(Raised::new(suspected, rejection.message.clone())),
+            Some(rejection) if merged == 0 => {
+                Err(Raised::new(suspected, rejection.message.clone()))
+            }
             _ => Ok(()),
         }
     }

@@ -172,8 +172,10 @@ impl Writer<'_> {
         if self.part.deletes > 0 && !deletes_last {
             tally.deleted = self.run(&self.part.staging().delete_given())?;
         }
-        tally.updated = self.update()?;
-        tally.inserted = self.insert()?;
+        if self.stored.upserts > 0 {
+            tally.updated = self.update()?;
+            tally.inserted = self.insert()?;
+        }
         if self.part.deletes > 0 && deletes_last {
             tally.deleted = self.run(&self.part.staging().delete_given())?;
         }

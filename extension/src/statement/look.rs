@@ -3,8 +3,8 @@
 //! A row is judged by its post-image: what it names, else what is stored, else the column's default.
 //! A default that is no constant counts as null here; what it violates shows when it is written.
 
-use super::shape::{self, Shape};
 use super::set::Which;
+use super::shape::{self, Shape};
 use super::{
     OF_RUN, Staging, any_of, differs, image_of, key_images, list, literal, moves_guard, quoted,
     same_key, target_rows,
@@ -168,7 +168,7 @@ impl<'a> Look<'a> {
 
     fn post_image(&self, column: &Column, has_stored: bool) -> String {
         let target = self.target();
-        let default = column.constant_default.as_deref().unwrap_or("null");
+        let default = column.constant_default.as_deref().unwrap_or(&column.typed_null);
         let unnamed = if has_stored {
             format!("when l._forebay_stored then l.{} else {default}", quoted(&column.name))
         } else {
@@ -176,7 +176,11 @@ impl<'a> Look<'a> {
         };
         match self.shape {
             Shape::Mixed if !target.key.contains(&column.name) => {
-                format!("case when {} then {} {unnamed} end", shape::is_named(column), image_of(column))
+                format!(
+                    "case when {} then {} {unnamed} end",
+                    shape::is_named(column),
+                    image_of(column)
+                )
             }
             shape if shape.names(target, column) => image_of(column),
             _ if has_stored => format!("case {unnamed} end"),
@@ -221,17 +225,15 @@ impl<'a> Look<'a> {
         } else {
             format!(" and not ({})", list(target.key_columns(), " and ", equal))
         };
-        format!(
-            "exists (select from {} t where {same_value}{other_key})",
-            target_rows(target)
-        )
+        format!("exists (select from {} t where {same_value}{other_key})", target_rows(target))
     }
 
     /// The rows that share a value of this unique index with another row of the run: event, row and
     /// a number for the value.
     pub fn duplicates(&self, unique: &Unique) -> String {
         let columns = list(&unique.columns, ", ", |name| format!("q.{}", quoted(name)));
-        let given = list(&unique.columns, " and ", |name| format!("q.{} is not null", quoted(name)));
+        let given =
+            list(&unique.columns, " and ", |name| format!("q.{} is not null", quoted(name)));
         format!(
             "select d._event, d._row, d.value from (select q._event, q._row, \
              dense_rank() over (order by {columns}) as value, \
@@ -339,8 +341,5 @@ fn is_orphan(foreign_key: &ForeignKey) -> String {
     let condition = list(same, " and ", |((child, parent), equality)| {
         format!("t.{} {equality} q.{}", quoted(parent), quoted(child))
     });
-    format!(
-        "(select true from {} t where {condition} limit 1) is null",
-        foreign_key.parent_rows
-    )
+    format!("(select true from {} t where {condition} limit 1) is null", foreign_key.parent_rows)
 }

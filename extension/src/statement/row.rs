@@ -1,7 +1,9 @@
 //! Applying a single row.
 
 use super::shape::{Shape, names};
-use super::{Staging, differs, list, literal, quoted, same_key, target_rows, value_differs, value_of};
+use super::{
+    Staging, differs, list, literal, quoted, same_key, target_rows, value_differs, value_of,
+};
 use crate::target::Policy;
 
 impl Staging<'_> {

@@ -2,7 +2,8 @@
 
 use super::shape::{self, Shape, names};
 use super::{
-    OF_RUN, Staging, differs, key_images, list, moves_guard, quoted, same_key, target_rows, value_of,
+    OF_RUN, Staging, differs, key_images, list, moves_guard, quoted, same_key, target_rows,
+    value_of,
 };
 use crate::target::Policy;
 
@@ -20,7 +21,9 @@ impl Staging<'_> {
     fn source(&self, which: Which) -> String {
         let rows = self.rows();
         match which {
-            Which::All => format!("(select s.* from {rows} where {OF_RUN} and s._op = 'u' offset 0) s"),
+            Which::All => {
+                format!("(select s.* from {rows} where {OF_RUN} and s._op = 'u' offset 0) s")
+            }
             Which::Last => {
                 let key = key_images(self.target);
                 format!(

@@ -18,10 +18,12 @@ impl Staging<'_> {
         format!("delete from {} where s._batch >= $1 and s._event = any ($2)", self.rows())
     }
 
-    /// Whether a key stands twice in the batch.
+    /// Whether a key stands twice in the batch, and whether in one event.
     pub fn repeats_key(&self) -> String {
         format!(
-            "select exists (select from {} where s._batch >= $1 group by {} having count(*) > 1)",
+            "select count(*) > 0, coalesce(bool_or(r.rows > r.events), false) \
+             from (select count(*) as rows, count(distinct s._event) as events \
+             from {} where s._batch >= $1 group by {} having count(*) > 1) r",
             self.rows(),
             key_images(self.target)
         )
