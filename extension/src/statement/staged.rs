@@ -7,7 +7,7 @@ impl Staging<'_> {
     pub fn count(&self) -> String {
         format!(
             "select count(*), count(*) filter (where s._op = 'd'), \
-             array_agg(distinct coalesce(s._given::text, '')) filter (where s._op = 'u') \
+             array_agg(distinct coalesce(s._given::text, '')) filter (where s._op <> 'd') \
              from {} where s._batch >= $1",
             self.rows()
         )
