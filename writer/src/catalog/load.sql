@@ -1,5 +1,17 @@
 -- The registered targets and their columns, generated ones left out: one row per column, in one
 -- snapshot. A target without columns has one row with nulls.
+--
+-- Types of pg_catalog are staged as they are; all others as text, which the merge casts. What a
+-- literal is made of, domains looked through, says how JSON becomes one.
+with recursive step(oid, base) as (
+  select y.oid, y.typbasetype from pg_catalog.pg_type y where y.typtype = 'd'
+  union all
+  select s.oid, y.typbasetype
+  from step s join pg_catalog.pg_type y on y.oid = s.base
+  where y.typtype = 'd'),
+domain as (
+  select s.oid, s.base from step s join pg_catalog.pg_type y on y.oid = s.base
+  where y.typtype <> 'd')
 select
   t.relation::pg_catalog.oid,
   n.nspname::pg_catalog.text,
@@ -11,10 +23,20 @@ select
   a.atttypid,
   a.atttypmod,
   a.attnotnull,
-  pg_catalog.format_type(a.atttypid, a.atttypmod)
+  pg_catalog.format_type(a.atttypid, a.atttypmod),
+  y.typnamespace <> 'pg_catalog'::pg_catalog.regnamespace or y.typtype not in ('b', 'r', 'm'),
+  b.oid,
+  coalesce(f.base, e.oid),
+  e.typdelim::pg_catalog.text
 from forebay.target t
 join pg_catalog.pg_class c on c.oid = t.relation
 join pg_catalog.pg_namespace n on n.oid = c.relnamespace
 left join pg_catalog.pg_attribute a
   on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''
+left join pg_catalog.pg_type y on y.oid = a.atttypid
+left join domain d on d.oid = y.oid
+left join pg_catalog.pg_type b on b.oid = coalesce(d.base, y.oid)
+left join pg_catalog.pg_type e
+  on e.oid = b.typelem and b.typinput = 'pg_catalog.array_in'::pg_catalog.regproc
+left join domain f on f.oid = e.oid
 order by t.id, a.attnum
