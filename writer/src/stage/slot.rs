@@ -71,13 +71,14 @@ fn check_columns(
     catalog: &Catalog,
     row: &tokio_postgres::Row,
 ) -> Result<Result<(), DatabaseError>, tokio_postgres::Error> {
-    let (relation, names, types): (u32, Vec<String>, Vec<u32>) =
-        (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+    let relation = row.try_get(0)?;
+    let names: Vec<String> = row.try_get(1)?;
+    let (types, modifiers): (Vec<u32>, Vec<i32>) = (row.try_get(2)?, row.try_get(3)?);
     let target = catalog.find_relation(relation).map(|index| catalog.target(index));
     let is_same = |target: &Target| {
-        let columns = target.columns().iter();
-        let known = columns.map(|column| (column.name.as_str(), column.type_oid));
-        known.eq(names.iter().map(String::as_str).zip(types.iter().copied()))
+        let known = target.columns().iter();
+        let known = known.map(|one| (one.name.as_str(), (one.type_oid, one.typmod)));
+        known.eq(names.iter().map(String::as_str).zip(types.into_iter().zip(modifiers)))
     };
     Ok(match target {
         Some(target) if !is_same(target) => Err(DatabaseError::answer(
