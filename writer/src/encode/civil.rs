@@ -14,6 +14,8 @@ pub struct Civil {
     pub microseconds: Option<i64>,
     /// Seconds east of UTC.
     pub offset: Option<i32>,
+    /// Whether the offset is the letter Z.
+    pub is_zulu: bool,
 }
 
 /// Why a literal is refused.
@@ -67,7 +69,8 @@ pub fn read(literal: &str) -> Result<Civil, Fault> {
         return Err(Fault::Form);
     }
     rest.skip_blanks();
-    let offset = if rest.take_letters("z") { Some(0) } else { rest.offset()? };
+    let is_zulu = rest.take_letters("z");
+    let offset = if is_zulu { Some(0) } else { rest.offset()? };
     rest.skip_blanks();
     let before_christ = date.is_some() && rest.take_letters("bc");
     if date.is_some() && !before_christ {
@@ -78,7 +81,7 @@ pub fn read(literal: &str) -> Result<Civil, Fault> {
     }
     let days = date.map(|date| days(date, before_christ)).transpose()?;
     let microseconds = clock.map(microseconds).transpose()?;
-    Ok(Civil { days, microseconds, offset })
+    Ok(Civil { days, microseconds, offset, is_zulu })
 }
 
 /// Year, month and day.
@@ -228,6 +231,11 @@ impl<'a> Rest<'a> {
             4 => Ok(Some((self.number(2), self.number(2), 0, 0))),
             6 => {
                 let (hour, minute, second) = (self.number(2), self.number(2), self.number(2));
+                let is_cut =
+                    self.0.first() == Some(&b'.') && !self.0.get(1).is_some_and(u8::is_ascii_digit);
+                if is_cut {
+                    return Err(Fault::Form);
+                }
                 Ok(Some((hour, minute, second, self.microsecond()?)))
             }
             _ => Err(Fault::Form),

@@ -54,6 +54,10 @@ pub fn timestamptz(literal: &str) -> Result<i64, Rejection> {
 pub fn time(literal: &str) -> Result<i64, Rejection> {
     let refuse = |fault: Fault| fault.refuse("time", literal);
     let civil = civil::read(literal.trim_ascii()).map_err(refuse)?;
+    // PostgreSQL takes this for some separators of date and time, and not for others.
+    if civil.days.is_some() && civil.is_zulu {
+        return Err(refuse(Fault::Form));
+    }
     civil.microseconds.ok_or_else(|| refuse(Fault::Form))
 }
 

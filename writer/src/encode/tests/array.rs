@@ -7,8 +7,11 @@ use super::{encode, read, sqlstate};
 use crate::encode::Shape;
 use crate::json::visit_array;
 
-/// Lengths and first indexes of the dimensions, whether there are nulls, and the elements' fields.
-fn array(of: &Type, json: &str) -> (Vec<(u32, i32)>, bool, Vec<Option<Vec<u8>>>) {
+/// The elements' fields, in their order.
+type Elements = Vec<Option<Vec<u8>>>;
+
+/// Lengths and first indexes of the dimensions, whether there are nulls, and the elements.
+fn array(of: &Type, json: &str) -> (Vec<(u32, i32)>, bool, Elements) {
     let field = encode(of, json).unwrap_or_else(|error| panic!("{json}: {error}")).unwrap();
     let mut words = field.chunks(4).map(|word| i32::from_be_bytes(word.try_into().unwrap()));
     let mut word = || words.next().unwrap();

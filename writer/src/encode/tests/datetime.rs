@@ -82,6 +82,7 @@ fn what_is_no_date_or_time() {
         (Type::DATE, "\"+infinity\""),
         (Type::TIME, "\"2024-02-29\""),
         (Type::TIME, "\"12\""),
+        (Type::TIME, "\"123456.\""),
         (Type::TIME, "\"12:34:60\""),
         (Type::TIME, "\"12:34:56 PM\""),
         (Type::TIMETZ, "\"12:34:56\""),
