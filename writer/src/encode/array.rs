@@ -48,7 +48,11 @@ impl ArrayOf {
                     }
                 }
             })?;
-            shape.set_bounds(&bounds).ok_or_else(|| misshapen(literal))
+            shape.set_bounds(&bounds).ok_or_else(|| misshapen(literal))?;
+            if shape.has_too_large_index() {
+                return Err(too_large("the indexes of an array go too far".to_owned()));
+            }
+            Ok(())
         })
     }
 
@@ -83,10 +87,9 @@ impl ArrayOf {
         /// Number of dimensions, whether there are nulls, and the elements' type.
         const HEAD: usize = 12;
         if dimensions > MOST_DIMENSIONS {
-            return Err(Rejection::new(
-                SqlState::PROGRAM_LIMIT_EXCEEDED,
-                format!("an array has at most {MOST_DIMENSIONS} dimensions, not {dimensions}"),
-            ));
+            return Err(too_large(format!(
+                "an array has at most {MOST_DIMENSIONS} dimensions, not {dimensions}"
+            )));
         }
         field::variable(out, |out| {
             let start = out.len();
@@ -117,4 +120,8 @@ fn leading(text: &str, mark: u8) -> usize {
 
 fn misshapen(text: &str) -> Rejection {
     invalid("array of equal rows", text)
+}
+
+fn too_large(message: String) -> Rejection {
+    Rejection::new(SqlState::PROGRAM_LIMIT_EXCEEDED, message)
 }

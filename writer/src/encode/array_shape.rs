@@ -92,6 +92,12 @@ impl Shape {
         Some(())
     }
 
+    /// Whether an index behind the last one would be no integer any more.
+    pub fn has_too_large_index(&self) -> bool {
+        let end = |one: &Dimension| i64::from(one.first) + i64::from(one.length);
+        self.dimensions().iter().any(|one| end(one) > i64::from(i32::MAX))
+    }
+
     /// The dimensions; none if the array is empty.
     pub fn dimensions(&self) -> &[Dimension] {
         let is_empty = self.dimensions[..self.levels].iter().any(|one| one.length == 0);
