@@ -30,12 +30,12 @@ impl Staging<'_> {
     }
 
     /// Every row's event, row number, operation, named columns, place, and its key as a number that
-    /// equal keys share.
-    pub fn row_places(&self) -> String {
-        let key = if self.target.key.is_empty() {
-            "0::int8".to_owned()
-        } else {
+    /// equal keys share, if they can be read.
+    pub fn row_places(&self, has_keys: bool) -> String {
+        let key = if has_keys && !self.target.key.is_empty() {
             format!("dense_rank() over (order by {})", key_images(self.target))
+        } else {
+            "0::int8".to_owned()
         };
         format!(
             "select s._event, s._row, s._op = 'd', s._given, s.ctid, {key} \

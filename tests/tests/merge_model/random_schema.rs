@@ -70,15 +70,14 @@ fn table(rng: &mut StdRng, place: usize) -> Table {
 }
 
 fn policy(rng: &mut StdRng) -> Policy {
-    let policy = match rng.random_range(0..11) {
+    match rng.random_range(0..11) {
         0..4 => Policy::Update,
         4 => Policy::Ignore,
         5 | 6 => Policy::Newest,
         7 | 8 => Policy::Identical,
         9 => Policy::Insert,
         _ => Policy::Append,
-    };
-    match policy { Policy::Newest | Policy::Insert if std::env::var_os("OLD").is_some() => Policy::Update, other => other }
+    }
 }
 
 fn value_origin(rng: &mut StdRng, kind: Kind) -> Origin {

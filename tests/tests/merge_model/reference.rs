@@ -39,18 +39,20 @@ pub async fn apply(client: &Client, schema: &Schema, events: &[&Event]) -> Resul
 }
 
 fn describe(schema: &Schema, table: &Table) -> Json {
-    let name = |place: &usize| quoted(&table.columns[*place].name);
+    let name = |place: usize| quoted(&table.columns[place].name);
+    let names = |places: &[usize]| -> Vec<_> { places.iter().map(|place| name(*place)).collect() };
     let types: serde_json::Map<_, _> = table
         .columns
         .iter()
         .map(|column| (quoted(&column.name), json!(column.kind.type_name())))
         .collect();
+    let all: Vec<_> = (0..table.columns.len()).filter(|place| !table.key.contains(place)).collect();
     json!({
         "name": schema.table_name(Copy::Reference, table),
         "policy": policy_name(table.policy),
-        "key": table.key.iter().map(name).collect::<Vec<_>>(),
-        "version": table.version.as_ref().map(name),
-        "compare": table.compare.as_ref().map(|columns| columns.iter().map(name).collect::<Vec<_>>()),
+        "key": names(&table.key),
+        "version": table.version.map(name),
+        "compare": names(table.compare.as_ref().unwrap_or(&all)),
         "types": types,
     })
 }

@@ -64,7 +64,7 @@ declare
 begin
     for column_name in
         select c from jsonb_object_keys(staged -> 'values') c
-        where not target -> 'key' ? c and coalesce(target -> 'compare' ? c, true)
+        where target -> 'compare' ? c
     loop
         if not model.is_true(target, format('%s is not distinct from %s', column_name,
                                             model.value(target, staged, column_name)), same_key) then

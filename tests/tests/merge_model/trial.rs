@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Error, Result};
 use rand::{Rng, rngs::StdRng};
 use tokio_postgres::Client;
 
@@ -59,7 +59,7 @@ impl<'a, 'b> Trial<'a, 'b> {
         for batch in batches {
             let answer = match self.merge.apply(self.schema, batch).await {
                 Ok(answer) => answer,
-                Err(error) => return Ok(Some(format!("{error:?}"))),
+                Err(error) => return Ok(Some(raised(&error))),
             };
             tally.count(batch.len(), &answer);
             rejected.extend(answer.rejected.into_iter().map(|one| (first + one.event, one)));
@@ -110,6 +110,14 @@ impl<'a, 'b> Trial<'a, 'b> {
             }
         }
         Ok(batches)
+    }
+}
+
+/// An error of the merge, without the extension's backtrace.
+fn raised(error: &Error) -> String {
+    match error.downcast_ref::<tokio_postgres::Error>().and_then(|error| error.as_db_error()) {
+        Some(error) => format!("the merge raises {}: {}", error.code().code(), error.message()),
+        None => format!("{error:#}"),
     }
 }
 
