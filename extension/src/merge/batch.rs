@@ -33,7 +33,7 @@ pub struct Part {
     pub repeats_key: bool,
     /// Whether a key stands twice in an event.
     pub repeats_key_in_event: bool,
-    /// Whether one of the staged keys is no value of its type.
+    /// Whether a key is no value of its type, or is null where it deletes: no set can have its row.
     pub has_bad_key: bool,
 }
 
@@ -192,7 +192,7 @@ fn count_part(
 /// Finds out whether a key stands twice, and whether in one event. Keys are compared with the rights of
 /// the target's owner, whose types they may have.
 fn look_at_keys(id: u64, part: &mut Part) -> Result<(), Raised> {
-    if part.target.key.is_empty() {
+    if part.target.key.is_empty() || part.has_bad_key {
         return Ok(());
     }
     match attempt(|attempt| repeats_key(attempt, id, part)) {
@@ -231,7 +231,7 @@ fn counted(client: &mut SpiClient<'_>, id: u64, target: Target, slot: i32) -> Re
         given_by_any,
         repeats_key: false,
         repeats_key_in_event: false,
-        has_bad_key: false,
+        has_bad_key: row.get::<bool>(4)?.unwrap_or(false),
     })
 }
 

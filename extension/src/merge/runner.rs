@@ -197,6 +197,7 @@ fn read_rows(batch: &Batch, part: usize, rows: &mut Vec<StagedRow>) -> Result<()
                 given: tuple.get::<Vec<i16>>(4)?,
                 place: tuple.get::<ItemPointerData>(5)?.ok_or_else(unplaced)?,
                 key: tuple.get::<i64>(6)?.ok_or_else(unplaced)?,
+                has_null_key: tuple.get::<bool>(7)?.unwrap_or(false),
             });
         }
         Ok(())

@@ -13,7 +13,7 @@ use pgrx::prelude::*;
 use super::answer::{Rejection, Tally};
 use super::batch::{Batch, Part};
 use super::cut::StagedRow;
-use super::judge::{not_identical, versionless};
+use super::judge::{not_identical, null_key, versionless};
 use crate::attempt::{Attempt, Raised, attempt};
 use crate::failpoint;
 use crate::identity::as_table_owner;
@@ -191,6 +191,9 @@ impl<'a> Walk<'a> {
     fn apply_row(&mut self, row: &StagedRow) -> Result<RowOutcome, Raised> {
         self.current = row.part;
         let part = &self.batch.parts[row.part];
+        if row.deletes && row.has_null_key {
+            return Err(null_key(&part.target));
+        }
         let key = (row.part, row.deletes, row.given.clone());
         if !self.statements.contains_key(&key) {
             self.statements.insert(key.clone(), RowStatements::prepare(part, row)?);
