@@ -63,7 +63,11 @@ fn list<T>(
 /// Conditions of which any may hold; `false` if there are none.
 fn any_of(conditions: impl IntoIterator<Item = String>) -> String {
     let conditions: Vec<_> = conditions.into_iter().collect();
-    if conditions.is_empty() { "false".to_owned() } else { conditions.join(" or ") }
+    if conditions.is_empty() {
+        "false".to_owned()
+    } else {
+        format!("({})", conditions.join(" or "))
+    }
 }
 
 /// The staged value of a column, as an insert or update takes it.
