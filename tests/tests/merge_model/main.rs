@@ -28,7 +28,7 @@ use trial::Trial;
 /// Sessions that try streams at the same time, each in a database of its own.
 const SESSIONS: usize = 2;
 /// Schemas that a session tries.
-const SCHEMAS: usize = 50;
+const SCHEMAS: usize = 20;
 /// Streams that a schema is tried with.
 const STREAMS: u32 = 20;
 
