@@ -256,7 +256,13 @@ impl RowStatements {
 
     fn apply(&self, part: &Part, arguments: &[Datum]) -> Result<RowOutcome, Raised> {
         if let Some(delete) = &self.delete {
-            return Ok(RowOutcome::Deleted(delete.write(arguments)?));
+            // What foreign keys do on delete, they do before the event's next row.
+            let deleted = if part.target.acted_on {
+                delete.write_and_act(arguments)?
+            } else {
+                delete.write(arguments)?
+            };
+            return Ok(RowOutcome::Deleted(deleted));
         }
         if let Some(differing_columns) = &self.differing_columns
             && let Some(columns) = differing_columns.first_text(arguments)?

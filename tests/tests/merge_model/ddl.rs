@@ -99,7 +99,7 @@ impl Schema {
             (OnDelete::Cascade, _) => " on delete cascade",
             (OnDelete::SetNull, _) => " on delete set null",
             (OnDelete::Restrict, Copy::Merged) => " on delete restrict",
-            // It cannot be deferred. See `restricts` in `random_stream`.
+            // It cannot be deferred. See `ends_event` in `random_stream`.
             (OnDelete::Restrict, Copy::Reference) => "",
         };
         format!(

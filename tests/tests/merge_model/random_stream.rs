@@ -1,8 +1,10 @@
 //! Random streams over deliberately few keys.
 
+use std::collections::BTreeSet;
+
 use rand::{Rng, rngs::StdRng, seq::IndexedRandom};
 
-use crate::schema::{Column, OnDelete, Policy, Schema, Table};
+use crate::schema::{Column, ForeignKey, OnDelete, Policy, Schema, Table};
 use crate::stream::{Event, Row, Value};
 
 /// How a stream is mixed: counts, and shares of rows or values.
@@ -44,21 +46,40 @@ fn mix(rng: &mut StdRng) -> Mix {
 fn event(rng: &mut StdRng, schema: &Schema, mix: &Mix) -> Event {
     let mut rows: Vec<Row> = Vec::new();
     for _ in 0..rng.random_range(1..=mix.most_rows) {
-        let row = row(rng, schema, mix);
-        if row.delete || !rows.iter().any(|other| other.delete && restricts(schema, other, &row)) {
-            rows.push(row);
+        rows.push(row(rng, schema, mix));
+        if rows.last().is_some_and(|row| row.delete && ends_event(schema, row.table)) {
+            break;
         }
     }
     Event { rows }
 }
 
-/// Whether a table in which an event has deleted a row must not get a new one by it: the
-/// reference lets the second stand in for the first, and `on delete restrict` does not.
-fn restricts(schema: &Schema, deleted: &Row, row: &Row) -> bool {
-    deleted.table == row.table
-        && schema.foreign_keys.iter().any(|foreign_key| {
-            foreign_key.parent == row.table && foreign_key.on_delete == OnDelete::Restrict
-        })
+/// Whether nothing may follow the deletion of a row in its event: where a foreign key restricts it,
+/// or acts and others only check, PostgreSQL checks the deletion at once, and not at the event's end.
+fn ends_event(schema: &Schema, table: usize) -> bool {
+    let reached = acted_on(schema, table);
+    let of_reached: Vec<_> =
+        schema.foreign_keys.iter().filter(|key| reached.contains(&key.parent)).collect();
+    let acts = |key: &&ForeignKey| matches!(key.on_delete, OnDelete::Cascade | OnDelete::SetNull);
+    of_reached.iter().any(|key| key.on_delete == OnDelete::Restrict)
+        || (of_reached.iter().any(acts) && !of_reached.iter().all(acts))
+}
+
+/// The tables in which the deletion of a row may delete rows.
+fn acted_on(schema: &Schema, table: usize) -> BTreeSet<usize> {
+    let mut reached = BTreeSet::from([table]);
+    loop {
+        let next: BTreeSet<_> = schema
+            .foreign_keys
+            .iter()
+            .filter(|key| key.on_delete == OnDelete::Cascade && reached.contains(&key.parent))
+            .map(|key| key.child)
+            .collect();
+        if next.is_subset(&reached) {
+            return reached;
+        }
+        reached.extend(next);
+    }
 }
 
 fn row(rng: &mut StdRng, schema: &Schema, mix: &Mix) -> Row {
