@@ -48,6 +48,34 @@ async fn no_outcome_depends_on_how_the_stream_is_cut() -> Result<()> {
     Ok(())
 }
 
+/// Each of these mistakes shows in one of the streams. `stale_look` shows only if another session
+/// writes: see `concurrent_merge`.
+#[tokio::test]
+async fn every_mutant_is_caught() -> Result<()> {
+    let mutants = ["no_cut", "dead_parents", "late_parents", "version_tie", "deletes_last"];
+    try_join_all(mutants.map(catch)).await?;
+    Ok(())
+}
+
+async fn catch(mutant: &str) -> Result<()> {
+    let database = database().await?;
+    let mut merge = Merge::claim(database.primary()).await?;
+    for number in 0..SCHEMAS {
+        let seeds: Vec<_> = Seed::of_new_schema(STREAMS).collect();
+        let schema = random_schema::generate(&mut seeds[0].schema_rng(), number);
+        let mut trial = Trial::prepare(database.primary(), &schema, &mut merge).await?;
+        trial.mutate(mutant).await?;
+        for seed in seeds {
+            let batches = random_stream::generate(&mut seed.stream_rng(), &schema);
+            if let Some(difference) = trial.run(&batches, &mut Tally::default()).await? {
+                println!("{mutant}: schema {number}, FOREBAY_TEST_SEED={seed}: {difference}");
+                return Ok(());
+            }
+        }
+    }
+    bail!("nobody notices the mutant {mutant}")
+}
+
 async fn database() -> Result<Database> {
     let database = Database::create(&Stack::from_env()?, "merge_model").await?;
     reference::install(database.primary()).await?;

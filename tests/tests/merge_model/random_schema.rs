@@ -19,7 +19,7 @@ pub fn generate(rng: &mut StdRng, number: usize) -> Schema {
         tables: (0..tables).map(|place| table(rng, place)).collect(),
         foreign_keys: Vec::new(),
     };
-    for _ in 0..rng.random_range(1..=tables + 1) {
+    for _ in 0..rng.random_range(1..=tables) {
         add_foreign_key(rng, &mut schema);
     }
     for table in &mut schema.tables {
@@ -212,8 +212,8 @@ fn referenced(rng: &mut StdRng, parent: &Table) -> Option<Vec<usize>> {
         .filter(|unique| matches!(unique.form, UniqueForm::Constraint | UniqueForm::NullsOnce))
         .map(|unique| unique.columns.clone())
         .collect();
-    if !parent.key.is_empty() {
-        choices.push(parent.key.clone());
+    if !parent.key.is_empty() && (choices.is_empty() || rng.random_bool(0.85)) {
+        choices = vec![parent.key.clone()];
     }
     choices.choose(rng).cloned()
 }

@@ -34,11 +34,11 @@ pub fn generate(rng: &mut StdRng, schema: &Schema) -> Vec<Vec<Event>> {
 
 fn mix(rng: &mut StdRng) -> Mix {
     Mix {
-        keys: *[4, 8, 8, 8, 40].choose(rng).unwrap_or(&8),
+        keys: *[4, 8, 8, 40, 40].choose(rng).unwrap_or(&8),
         most_rows: *[1, 2, 4].choose(rng).unwrap_or(&4),
-        deletes: *[0.0, 0.1, 0.25].choose(rng).unwrap_or(&0.0),
-        partial: *[0.0, 0.0, 0.3].choose(rng).unwrap_or(&0.0),
-        nulls: *[0.0, 0.05, 0.2].choose(rng).unwrap_or(&0.0),
+        deletes: *[0.0, 0.0, 0.1, 0.25].choose(rng).unwrap_or(&0.0),
+        partial: *[0.0, 0.0, 0.0, 0.3].choose(rng).unwrap_or(&0.0),
+        nulls: *[0.0, 0.03, 0.1].choose(rng).unwrap_or(&0.0),
         bad: *[0.0, 0.0, 0.03].choose(rng).unwrap_or(&0.0),
     }
 }

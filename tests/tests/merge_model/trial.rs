@@ -39,8 +39,15 @@ impl<'a, 'b> Trial<'a, 'b> {
 
     /// Now and then few rows are too few for a set, so that both ways are met.
     pub async fn randomize_ways(&self, rng: &mut StdRng) -> Result<()> {
-        let rows = [0, 0, 8, 1000][rng.random_range(0..4)];
+        let rows = [0, 0, 0, 8, 1000][rng.random_range(0..5)];
         self.client.batch_execute(&format!("set forebay.walk_below = {rows}")).await?;
+        Ok(())
+    }
+
+    /// Makes the merge a mutant that walks only what it must.
+    pub async fn mutate(&self, mutant: &str) -> Result<()> {
+        let sql = format!("set forebay.walk_below = 0; set forebay.mutant = '{mutant}'");
+        self.client.batch_execute(&sql).await?;
         Ok(())
     }
 
