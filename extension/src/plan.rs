@@ -56,13 +56,19 @@ impl Plan {
     /// Runs the statement with a fresh snapshot, and leaves its after-triggers to the surrounding
     /// [`query_level`]. Returns the number of rows that it wrote. Must be called with SPI connected.
     pub fn write(&self, arguments: &[pg_sys::Datum]) -> Result<u64, Raised> {
-        self.run(arguments)
+        self.run(arguments, false)
+    }
+
+    /// Runs the statement with a fresh snapshot, and then its after-triggers. Returns the number of
+    /// rows that it wrote. Must be called with SPI connected.
+    pub fn write_and_act(&self, arguments: &[pg_sys::Datum]) -> Result<u64, Raised> {
+        self.run(arguments, true)
     }
 
     /// Runs the query with a fresh snapshot, and returns the first column of its first row as text;
     /// none if there is no row, or if it is null. Must be called with SPI connected.
     pub fn first_text(&self, arguments: &[pg_sys::Datum]) -> Result<Option<String>, Raised> {
-        if self.run(arguments)? == 0 {
+        if self.run(arguments, false)? == 0 {
             return Ok(None);
         }
         // SAFETY: the query has returned at least one row, which SPI keeps until it is freed here.
@@ -76,7 +82,7 @@ impl Plan {
         }
     }
 
-    fn run(&self, arguments: &[pg_sys::Datum]) -> Result<u64, Raised> {
+    fn run(&self, arguments: &[pg_sys::Datum], fires_triggers: bool) -> Result<u64, Raised> {
         let mut values = arguments.to_vec();
         // SAFETY: the plan is alive, and there are as many values as it has arguments, none of
         // them null; no snapshot is given, so SPI takes one.
@@ -88,7 +94,7 @@ impl Plan {
                 std::ptr::null_mut(),
                 std::ptr::null_mut(),
                 false,
-                false,
+                fires_triggers,
                 0,
             )
         };

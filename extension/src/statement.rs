@@ -72,7 +72,11 @@ fn list<T>(
 /// Conditions of which any may hold; `false` if there are none.
 fn any_of(conditions: impl IntoIterator<Item = String>) -> String {
     let conditions: Vec<_> = conditions.into_iter().collect();
-    if conditions.is_empty() { "false".to_owned() } else { conditions.join(" or ") }
+    if conditions.is_empty() {
+        "false".to_owned()
+    } else {
+        format!("({})", conditions.join(" or "))
+    }
 }
 
 /// The staged value of a column, as an insert or update takes it.
@@ -124,7 +128,7 @@ fn target_rows(target: &Target) -> String {
 /// keep PostgreSQL from comparing field by field, which it does for plain row constructors.
 fn images_differ<'a>(shape: &Shape<'a>, columns: impl Iterator<Item = &'a Column>) -> String {
     let stored = |column: &Column| format!("t.{}", quoted(&column.name));
-    if let Shape::Mixed = shape {
+    if let Shape::Mixed(_) = shape {
         return any_of(columns.map(|column| {
             let (stored, image) = (stored(column), image_of(column));
             let is_named = shape::is_named(column);
@@ -165,7 +169,7 @@ fn differs(target: &Target, shape: &Shape) -> String {
             format!("({}) and {}", is_newer(target), images_differ(shape, shape.values(target)))
         }
         Policy::Identical => any_of(shape.compared(target).map(|column| match shape {
-            Shape::Mixed => format!("{} and {}", shape::is_named(column), value_differs(column)),
+            Shape::Mixed(_) => format!("{} and {}", shape::is_named(column), value_differs(column)),
             _ => value_differs(column),
         })),
         Policy::Insert | Policy::Ignore | Policy::Append | Policy::Resolve => "false".to_owned(),

@@ -106,6 +106,8 @@ pub struct Target {
     pub forces_row_security: bool,
     /// Whether a foreign key refers to it.
     pub referenced: bool,
+    /// Whether a foreign key to it deletes or changes rows when a row is deleted here.
+    pub acted_on: bool,
     /// Why its rows are applied one by one, if they are.
     pub why_walked: Option<String>,
     /// What an existing row means.

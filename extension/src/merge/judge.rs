@@ -239,6 +239,12 @@ pub fn versionless(target: &Target) -> Raised {
     violates("22004", message, target, None)
 }
 
+/// An event deletes by a key that is null.
+pub fn null_key(target: &Target) -> Raised {
+    let message = format!("{} has no row whose key is null", target.display);
+    violates("23502", message, target, None)
+}
+
 /// An event differs from the stored row where it must be identical.
 pub fn not_identical(target: &Target, columns: &str) -> Raised {
     let message =

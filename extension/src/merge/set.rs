@@ -169,19 +169,24 @@ impl Writer<'_> {
     fn write(&self) -> Result<Tally, Raised> {
         let mut tally = Tally::of(&self.part.target);
         let deletes_last = failpoint::is_mutant("deletes_last");
-        if self.part.deletes > 0 && !deletes_last {
+        if self.deletes() && !deletes_last {
             tally.deleted = self.run(&self.part.staging_of(self.run).delete_given())?;
         }
         if self.stored.upserts > 0 {
             tally.updated = self.update()?;
             tally.inserted = self.insert()?;
         }
-        if self.part.deletes > 0 && deletes_last {
+        if self.deletes() && deletes_last {
             tally.deleted = self.run(&self.part.staging_of(self.run).delete_given())?;
         }
         let upserts = self.stored.upserts as u64;
         tally.unchanged = upserts.saturating_sub(tally.inserted + tally.updated);
         Ok(tally)
+    }
+
+    /// Whether rows may be deleted: a target without key has none in any run.
+    fn deletes(&self) -> bool {
+        self.part.deletes > 0 && !self.part.target.key.is_empty()
     }
 
     fn update(&self) -> Result<u64, Raised> {

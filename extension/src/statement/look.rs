@@ -81,7 +81,7 @@ impl<'a> Look<'a> {
 
     fn judges_null(&self, column: &Column) -> bool {
         let always_named = match self.shape {
-            Shape::Mixed => self.target().key.contains(&column.name),
+            Shape::Mixed(_) => self.target().key.contains(&column.name),
             shape => shape.names(self.target(), column),
         };
         column.not_null && (always_named || !column.has_default)
@@ -134,7 +134,9 @@ impl<'a> Look<'a> {
             }
         };
         let versionless = match target.version.as_deref().and_then(|name| target.column(name)) {
-            Some(version) if *shape == Shape::Mixed => format!("not {}", shape::is_named(version)),
+            Some(version) if matches!(shape, Shape::Mixed(_)) => {
+                format!("not {}", shape::is_named(version))
+            }
             Some(version) => (!shape.names(target, version)).to_string(),
             None => "false".to_owned(),
         };
@@ -176,7 +178,9 @@ impl<'a> Look<'a> {
             format!("else {default}")
         };
         match self.shape {
-            Shape::Mixed if !target.key.contains(&column.name) => {
+            Shape::Mixed(_)
+                if self.shape.names(target, column) && !target.key.contains(&column.name) =>
+            {
                 format!(
                     "case when {} then {} {unnamed} end",
                     shape::is_named(column),
@@ -264,7 +268,7 @@ impl<'a> Look<'a> {
         let target = self.target();
         let named = |name: &String| match self.shape {
             Shape::All => true,
-            Shape::Mixed => target.key.contains(name),
+            Shape::Mixed(_) => target.key.contains(name),
             Shape::Some(_) => {
                 target.column(name).is_some_and(|column| self.shape.names(target, column))
             }
@@ -311,7 +315,7 @@ impl<'a> Look<'a> {
     pub fn differing_columns(&self) -> String {
         let names = list(self.shape.compared(self.target()), ", ", |column| {
             let condition = match self.shape {
-                Shape::Mixed => {
+                Shape::Mixed(_) => {
                     format!("{} and {}", shape::is_named(column), super::value_differs(column))
                 }
                 _ => super::value_differs(column),

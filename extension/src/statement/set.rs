@@ -64,7 +64,7 @@ impl Staging<'_> {
         let assignments = list(shape.values(target), ", ", |column| {
             let name = quoted(&column.name);
             match shape {
-                Shape::Mixed => format!(
+                Shape::Mixed(_) => format!(
                     "{name} = case when {} then {} else t.{name} end",
                     shape::is_named(column),
                     value_of(column)
@@ -103,7 +103,7 @@ impl Staging<'_> {
                     let given = list(given.iter(), ",", i16::to_string);
                     format!("s._given = '{{{given}}}'::int2[]")
                 }
-                Shape::All | Shape::Mixed => "s._given is null".to_owned(),
+                Shape::All | Shape::Mixed(_) => "s._given is null".to_owned(),
             });
         }
         let condition = if conditions.is_empty() {
