@@ -5,6 +5,7 @@
 
 mod database;
 mod dsn;
+mod format;
 mod problem;
 mod reader;
 mod section;
@@ -76,7 +77,7 @@ impl Config {
         let source = section::source(&mut reader);
         let kafka = section::kafka(&mut reader, source.as_ref());
         let database = database::database(&mut reader);
-        let format = section::format(&mut reader);
+        let format = format::format(&mut reader);
         let batch = section::batch(&mut reader);
         let rejections = section::rejections(&mut reader);
         let http = section::http(&mut reader);

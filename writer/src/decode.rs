@@ -2,6 +2,7 @@
 //! allocates without bound, whatever the bytes.
 
 mod butler;
+mod debezium;
 mod flat;
 mod format;
 mod row_values;
@@ -9,6 +10,7 @@ mod row_writer;
 mod rows;
 
 pub use butler::{Butler, ButlerResolve};
+pub use debezium::{BadTableRule, Debezium, DebeziumConfig, TableRule, UNAVAILABLE_VALUE};
 pub use flat::Flat;
 pub use format::{Format, FormatConfig, FormatError};
 pub use row_writer::{Op, RowWriter};

@@ -8,7 +8,6 @@ use jiff::Timestamp;
 
 use super::reader::Reader;
 use super::value;
-use crate::decode::FormatConfig;
 
 /// Where a partition that was never seen begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -137,51 +136,6 @@ pub(super) fn kafka(reader: &mut Reader<'_>, source: Option<&SourceConfig>) -> O
     let group_id = value::text(reader, "kafka", "group_id");
     let group_id = group_id.or_else(|| source.map(|source| format!("forebay.{}", source.name)));
     Some(KafkaConfig { bootstrap_servers: bootstrap_servers?, group_id: group_id? })
-}
-
-#[derive(Clone, Copy)]
-enum Kind {
-    Flat,
-    Rows,
-    Butler,
-}
-
-pub(super) fn format(reader: &mut Reader<'_>) -> Option<FormatConfig> {
-    let kinds = [("flat", Kind::Flat), ("rows", Kind::Rows), ("butler", Kind::Butler)]
-        .map(|(word, kind)| (word, Some(kind)));
-    let kind = value::choice(reader, "format", "kind", &kinds, None);
-    if kind.is_none() && reader.setting("format", "kind").is_none() {
-        reader.missing("format", "kind", "\"flat\" (or \"rows\", \"butler\")");
-    }
-    // All keys are asked for whatever the kind is: one that the kind has no use for is harmless,
-    // and a file may be shared by way of overrides.
-    let table = value::text(reader, "format", "table");
-    let schema = value::text(reader, "format", "schema");
-    let datastore_name = value::text(reader, "format", "datastore_name");
-    match kind? {
-        Kind::Rows => Some(FormatConfig::Rows),
-        Kind::Flat => match table {
-            Some(table) if table.contains('.') => Some(FormatConfig::Flat { table }),
-            Some(_) => {
-                let setting = reader.setting("format", "table")?;
-                value::refuse(
-                    reader,
-                    &setting,
-                    "a table with its schema, such as \"public.sensor\"",
-                );
-                None
-            }
-            None => {
-                reader.missing("format", "table", "\"public.sensor\"");
-                None
-            }
-        },
-        Kind::Butler => Some(FormatConfig::Butler {
-            schema: schema.unwrap_or_else(|| "public".to_owned()),
-            datastore_name: datastore_name
-                .unwrap_or_else(|| "FileDatastore@<butlerRoot>".to_owned()),
-        }),
-    }
 }
 
 pub(super) fn batch(reader: &mut Reader<'_>) -> BatchConfig {

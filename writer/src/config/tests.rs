@@ -90,6 +90,31 @@ drain_timeout = 10
 }
 
 #[test]
+fn reads_where_debezium_s_tables_go() {
+    let with = |settings: &str| {
+        let table = "kind = \"flat\"\ntable = \"public.sensor\"";
+        GOOD.replace(table, &format!("kind = \"debezium\"\n{settings}"))
+    };
+    let FormatConfig::Debezium(format) = read(&with(""), &[]).unwrap().format else { panic!() };
+    assert_eq!((format.table, format.tables.len()), (None, 0));
+    assert_eq!(format.unavailable_value, "__debezium_unavailable_value");
+    let rules = "tables = [\"a.b -> c.d\", \"a.*->e.*\"]\nunavailable_value = \"?\"";
+    let FormatConfig::Debezium(format) = read(&with(rules), &[]).unwrap().format else { panic!() };
+    assert_eq!((format.tables.len(), format.unavailable_value.as_str()), (2, "?"));
+
+    for rule in
+        ["a.b", "a -> b", "a.* -> b.c", "a.b -> c.*", "*.* -> a.*", "a.b* -> a.c", ".b -> a.b"]
+    {
+        let found = problems(&with(&format!("tables = [\"{rule}\"]")), &[]);
+        assert_eq!(found.len(), 1, "{rule}: {found:#?}");
+        assert!(found[0].contains(&format!("format.tables has \"{rule}\"; write")), "{found:#?}");
+    }
+    let found = problems(&with("table = \"a.b\"\ntables = [\"a.b -> c.d\"]"), &[]);
+    assert!(found[0].contains("both given"), "{found:#?}");
+    assert!(problems(&with("table = \"b\""), &[])[0].contains("a table with its schema"));
+}
+
+#[test]
 fn says_syntax_errors_and_the_rest() {
     let found = problems("[source]\nname = \"a\ntopics = [\"t\"]\n", &[]);
     assert!(found.iter().any(|problem| problem.starts_with("f.toml:2: not TOML")), "{found:#?}");
