@@ -10,12 +10,14 @@ use super::reader::Reader;
 use super::value;
 
 /// Where a partition that was never seen begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Start {
     /// At its first record.
     Earliest,
     /// At its first record of this time or later.
     At(Timestamp),
+    /// Where this consumer group would go on.
+    Group(String),
 }
 
 /// What is read.
@@ -114,14 +116,19 @@ fn start(reader: &mut Reader<'_>) -> Start {
     if text == "earliest" {
         return Start::Earliest;
     }
+    if let Some(group) = text.strip_prefix("group:").map(str::trim).filter(|name| !name.is_empty())
+    {
+        return Start::Group(group.to_owned());
+    }
     match text.parse() {
         Ok(time) => Start::At(time),
         Err(_) => {
             value::refuse(
                 reader,
                 &setting,
-                "\"earliest\" or a time such as \"2026-01-31T12:00:00Z\" (\"latest\" would skip \
-                 what is produced before the first start)",
+                "\"earliest\", a time such as \"2026-01-31T12:00:00Z\", or \"group:…\" with the name \
+                 of a consumer group (\"latest\" would skip what is produced before the first \
+                 start)",
             );
             Start::Earliest
         }

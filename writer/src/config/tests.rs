@@ -73,7 +73,7 @@ drain_timeout = 10
          [database], or set FOREBAY_DATABASE_DSN",
         "f.toml:2: source.name is \"\"; give a string that is not empty",
         "f.toml:3: source.topics is empty; name at least one topic",
-        "f.toml:4: source.start is \"latest\"; give \"earliest\" or a time such as",
+        "f.toml:4: source.start is \"latest\"; give \"earliest\", a time such as",
         "f.toml:5: kafka.bootstrap_servers is missing; add `bootstrap_servers = \"host:9092\"` under",
         "f.toml:6: there is no setting `kafka.bootstrap_server`; did you mean `bootstrap_servers`?",
         "f.toml:7: there is no section or key `databse`; did you mean `database`?",
@@ -86,6 +86,17 @@ drain_timeout = 10
     assert_eq!(found.len(), expected.len(), "{found:#?}");
     for (found, expected) in found.iter().zip(expected) {
         assert!(found.starts_with(expected), "{found}\n{expected}");
+    }
+}
+
+#[test]
+fn reads_where_to_start() {
+    let with = |start: &str| GOOD.replace("2026-01-31T12:00:00Z", start);
+    let start = |text: &str| read(&with(text), &[]).unwrap().source.start;
+    assert_eq!(start("earliest"), Start::Earliest);
+    assert_eq!(start("group:old consumer"), Start::Group("old consumer".to_owned()));
+    for text in ["latest", "group:", "group", "2026-01-31"] {
+        assert!(problems(&with(text), &[])[0].contains("source.start is"), "{text}");
     }
 }
 
