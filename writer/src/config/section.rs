@@ -58,6 +58,13 @@ pub struct RejectionConfig {
     pub min_events: u64,
 }
 
+/// What becomes of rejected events.
+#[derive(Debug, Clone)]
+pub struct DeadLetterConfig {
+    /// How long they are kept after their last rejection; none: for ever.
+    pub retention: Option<Duration>,
+}
+
 /// The HTTP server.
 #[derive(Debug, Clone)]
 pub struct HttpConfig {
@@ -158,6 +165,10 @@ pub(super) fn rejections(reader: &mut Reader<'_>) -> RejectionConfig {
         max_share: value::share(reader, "rejections", "max_share", 0.5),
         min_events: value::count(reader, "rejections", "min_events", 100, (1, u64::MAX)),
     }
+}
+
+pub(super) fn dead_letters(reader: &mut Reader<'_>) -> DeadLetterConfig {
+    DeadLetterConfig { retention: value::long_duration(reader, "dead_letters", "retention") }
 }
 
 pub(super) fn http(reader: &mut Reader<'_>) -> HttpConfig {

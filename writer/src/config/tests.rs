@@ -1,6 +1,7 @@
 //! The whole configuration: what is accepted, and how problems are told.
 
 use std::path::Path;
+use std::time::Duration;
 
 use super::{Config, FormatConfig, LogFormat, Problem, Start, Variables};
 
@@ -18,6 +19,8 @@ kind = "flat"
 table = "public.sensor"
 [batch]
 max_bytes = "16 MiB"
+[dead_letters]
+retention = "90 days"
 [log]
 format = "json"
 "#;
@@ -40,6 +43,7 @@ fn reads_a_good_file() {
     assert_eq!(config.kafka.group_id, "forebay.sample");
     assert_eq!(config.format, FormatConfig::Flat { table: "public.sensor".to_owned() });
     assert_eq!(config.batch.max_rows, 20_000);
+    assert_eq!(config.dead_letters.retention, Some(Duration::from_secs(90 * 86_400)));
     assert_eq!(config.log.format, LogFormat::Json);
     assert!(!format!("{config:?}").contains("hunter2"));
 }
@@ -61,6 +65,8 @@ table = "sensor"
 [batch]
 max_rows = 0
 max_bytes = "16"
+[dead_letters]
+retention = "0s"
 [http]
 listen = "nowhere"
 [shutdown]
@@ -80,8 +86,9 @@ drain_timeout = 10
         "f.toml:11: format.table is \"sensor\"; give a table with its schema",
         "f.toml:13: batch.max_rows is 0; give a whole number from 1 to 10000000",
         "f.toml:14: batch.max_bytes is \"16\"; give a size with its unit",
-        "f.toml:16: http.listen is \"nowhere\"; give an address and port",
-        "f.toml:18: shutdown.drain_timeout is 10; give a time span with its unit",
+        "f.toml:16: dead_letters.retention is \"0s\"; give a time span with its unit",
+        "f.toml:18: http.listen is \"nowhere\"; give an address and port",
+        "f.toml:20: shutdown.drain_timeout is 10; give a time span with its unit",
     ];
     assert_eq!(found.len(), expected.len(), "{found:#?}");
     for (found, expected) in found.iter().zip(expected) {
