@@ -1,13 +1,13 @@
 //! Running `forebay` to its end.
 
-use std::{fs, path::PathBuf, process::Stdio};
+use std::{fmt, fs, path::PathBuf, process::Stdio};
 
 use anyhow::{Context, Result};
 
 use crate::{Stack, WriterConfig, account, process::Process, stack::unique, wait, writer::binary};
 
 /// How a command ended, and what it said.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Ended {
     /// The exit code; none if a signal ended it.
     pub code: Option<i32>,
@@ -19,6 +19,13 @@ pub struct Ended {
     pub stderr: String,
     /// Its configuration file, if it had one.
     pub config_file: Option<PathBuf>,
+}
+
+/// Without the bytes, which the text shows too.
+impl fmt::Debug for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ended with {:?}, said:\n{}{}", self.code, self.stdout, self.stderr)
+    }
 }
 
 impl Ended {

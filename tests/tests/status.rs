@@ -78,6 +78,10 @@ async fn what_is_down_is_said() -> Result<()> {
     let stream = source(&stack, "status_down").await?;
     let nobody = port::free()?;
     let nowhere = format!("host=127.0.0.1 port={nobody} dbname=d user=u");
+    // It accepts, and says nothing.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0")?;
+    let port = silent.local_addr()?.port();
+    let silence = format!("host=127.0.0.1 port={port} dbname=d user=u");
     let (broker, primary, replica) = (
         stream.config().set("kafka.bootstrap_servers", format!("127.0.0.1:{nobody}")),
         stream.config().set("database.dsn", nowhere.clone()),
@@ -87,6 +91,7 @@ async fn what_is_down_is_said() -> Result<()> {
         (broker, "broker 127.0.0.1:", ["next_offset", "age_seconds"]),
         (primary, "primary 127.0.0.1:", ["end", "topic"]),
         (replica, "replica 127.0.0.1:", ["lag", "end"]),
+        (stream.config().set("database.dsn", silence), "primary 127.0.0.1:", ["end", "topic"]),
     ] {
         let (ended, report) = json(&stack, &config, &[]).await?;
         assert_eq!(ended.code, Some(1), "{ended:?}");

@@ -17,7 +17,7 @@ use crate::metrics::Metrics;
 use crate::position::{Offset, Partition, Topic};
 use crate::retry::Place;
 use crate::session::{DatabaseError, Session};
-use crate::survey::{Survey, SurveyError, Surveyed};
+use crate::survey::{Survey, SurveyError, Surveyed, partitions};
 
 const SEEN: &str = "select topic, partition from forebay.progress where source = $1::text";
 
@@ -81,13 +81,19 @@ pub async fn resolve(
         return Ok(());
     }
     let (kafka, consumer) = (config.kafka.clone(), consumer.clone());
-    let start = config.source.start.clone();
+    let (start, topics) = (config.source.start.clone(), config.source.topics.clone());
     let resolve = move || {
-        let asking = Asking { kafka: &kafka, unseen: &unseen };
+        let asking = Asking { consumer: &consumer, kafka: &kafka, unseen: &unseen };
         match start {
             Start::Earliest => Ok(Vec::new()),
-            Start::At(time) => asking.since(&consumer, time.as_millisecond()).map_err(Into::into),
-            Start::Group(group) => asking.group(&group, is_first_start),
+            Start::At(time) => asking.since(time.as_millisecond()).map_err(Into::into),
+            Start::Group(group) => {
+                // One of several workers sees its own partitions only.
+                if is_first_start && !asking.is_known(&group, &topics)? {
+                    return Err(StartError::UnknownGroup { group }.into());
+                }
+                asking.group(&group)
+            }
         }
     };
     let resolved: Vec<Surveyed> =
@@ -120,35 +126,46 @@ async fn seen(
 
 /// Asks the broker about these partitions. It blocks.
 struct Asking<'a> {
+    consumer: &'a KafkaConsumer,
     kafka: &'a KafkaConfig,
     unseen: &'a [Surveyed],
 }
 
 impl Asking<'_> {
     /// At their first record of this time or later; at their end if there is none.
-    fn since(&self, consumer: &KafkaConsumer, time_ms: i64) -> Result<Vec<Surveyed>, SurveyError> {
+    fn since(&self, time_ms: i64) -> Result<Vec<Surveyed>, SurveyError> {
         let offset = KafkaOffset::Offset(time_ms.max(0));
         let found = self
             .list(offset)
-            .and_then(|times| consumer.offsets_for_times(times, ANSWER_TIMEOUT))
+            .and_then(|times| self.consumer.offsets_for_times(times, ANSWER_TIMEOUT))
             .map_err(|error| self.failed("the offsets of source.start", &error))?;
         Ok(self.starts(&found, |one| one.high))
     }
 
+    /// Whether a consumer group has an offset anywhere in these topics.
+    fn is_known(&self, group: &str, topics: &[String]) -> Result<bool, SurveyError> {
+        let mut all = TopicPartitionList::new();
+        for topic in topics {
+            for number in partitions(self.consumer, &self.kafka.bootstrap_servers, topic)? {
+                all.add_partition(topic, number.0);
+            }
+        }
+        let found = self.committed(group, all)?;
+        Ok(found.elements().iter().any(|one| matches!(one.offset(), KafkaOffset::Offset(_))))
+    }
+
     /// Where a consumer group would go on.
-    fn group(&self, group: &str, is_first_start: bool) -> Result<Vec<Surveyed>, Failure> {
-        let found = self
-            .committed(group)
+    fn group(&self, group: &str) -> Result<Vec<Surveyed>, Failure> {
+        let all = self
+            .list(KafkaOffset::Invalid)
             .map_err(|error| self.failed(&format!("the offsets of group \"{group}\""), &error))?;
+        let found = self.committed(group, all)?;
         let without: Vec<String> = self
             .unseen
             .iter()
             .filter(|one| offset_of(&found, one).is_none())
             .map(|one| format!("{}/{}", one.topic, one.partition))
             .collect();
-        if is_first_start && without.len() == self.unseen.len() {
-            return Err(StartError::UnknownGroup { group: group.to_owned() }.into());
-        }
         let starts = self.starts(&found, |one| one.low);
         for Surveyed { topic, partition, low, high, start } in &starts {
             if start < low || start > high {
@@ -171,17 +188,22 @@ impl Asking<'_> {
 
     /// The offsets of a group, asked by a client that looks like one of its members but never
     /// joins it. What it has to report is nothing of the writer's own.
-    fn committed(&self, group: &str) -> KafkaResult<TopicPartitionList> {
-        let metrics =
-            Metrics::new().map_err(|error| KafkaError::ClientCreation(error.to_string()))?;
-        let reporter = Reporter::new(Arc::new(metrics), Arc::new(Health::default()));
+    fn committed(
+        &self,
+        group: &str,
+        of: TopicPartitionList,
+    ) -> Result<TopicPartitionList, SurveyError> {
         let config = KafkaConfig { group_id: group.to_owned(), ..self.kafka.clone() };
-        let member = kafka::consumer(&config, reporter)?;
-        let found = member.committed_offsets(self.list(KafkaOffset::Invalid)?, ANSWER_TIMEOUT)?;
-        for one in found.elements() {
-            one.error()?;
-        }
-        Ok(found)
+        let ask = || {
+            let metrics =
+                Metrics::new().map_err(|error| KafkaError::ClientCreation(error.to_string()))?;
+            let reporter = Reporter::new(Arc::new(metrics), Arc::new(Health::default()));
+            let member = kafka::consumer(&config, reporter)?;
+            let found = member.committed_offsets(of, ANSWER_TIMEOUT)?;
+            found.elements().iter().try_for_each(|one| one.error())?;
+            Ok(found)
+        };
+        ask().map_err(|error| self.failed(&format!("the offsets of group \"{group}\""), &error))
     }
 
     fn list(&self, offset: KafkaOffset) -> KafkaResult<TopicPartitionList> {

@@ -1,6 +1,7 @@
 //! Looks at the primary and the replicas. What a server does not answer in time ends the look at it.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use tokio_postgres::{Error, Row};
@@ -32,9 +33,12 @@ const REPLAY: &str = "select pg_last_wal_replay_lsn(), \
 /// The role may not.
 const NO_RIGHT: &str = "42501";
 
+/// How long a statement may take here, at most.
+const BOUND: Duration = Duration::from_secs(10);
+
 /// Looks at the primary, as `admin` if there is one.
 pub async fn primary(config: &Config, admin: Option<&Dsn>) -> Part<Primary> {
-    let mut database = config.database.clone();
+    let mut database = bounded(&config.database);
     if let Some(admin) = admin {
         database.dsn = admin.clone();
     }
@@ -44,11 +48,17 @@ pub async fn primary(config: &Config, admin: Option<&Dsn>) -> Part<Primary> {
 
 /// Looks at every configured replica.
 pub async fn replicas(config: &Config) -> Vec<Part<Replica>> {
+    let database = &bounded(&config.database);
     let looks = config.database.replicas.iter().map(|replica| async move {
-        let seen = look_at_replica(replica, &config.database, &config.source.name).await;
+        let seen = look_at_replica(replica, database, &config.source.name).await;
         Part { place: replica.to_string(), seen: seen.map_err(|error| error.to_string()) }
     });
     join_all(looks).await
+}
+
+fn bounded(config: &DatabaseConfig) -> DatabaseConfig {
+    let statement_timeout = config.statement_timeout.min(BOUND);
+    DatabaseConfig { statement_timeout, ..config.clone() }
 }
 
 async fn look_at_primary(config: &DatabaseConfig, source: &str) -> Result<Primary, DatabaseError> {
