@@ -51,4 +51,5 @@ pub mod stage;
 pub mod survey;
 #[cfg(test)]
 mod testing;
+pub mod tls;
 pub mod worker;

@@ -115,7 +115,7 @@ pub fn duration(
     .unwrap_or(default)
 }
 
-/// One of a few words; the first is the default.
+/// One of a few words, in any case.
 pub fn choice<T: Copy>(
     reader: &mut Reader<'_>,
     section: &'static str,
@@ -126,7 +126,7 @@ pub fn choice<T: Copy>(
     let words: Vec<String> = choices.iter().map(|(word, _)| format!("\"{word}\"")).collect();
     read(reader, section, key, &format!("one of {}", words.join(", ")), |value| {
         let text = value.text()?;
-        choices.iter().find(|(word, _)| *word == text).map(|(_, choice)| *choice)
+        choices.iter().find(|(word, _)| word.eq_ignore_ascii_case(text)).map(|(_, choice)| *choice)
     })
     .unwrap_or(default)
 }
