@@ -23,7 +23,7 @@ grant execute on function
     forebay.butler_resolve(int4, text, int8),
     forebay.record_dead_letters(text, text[], int4[], int8[], int8[], bytea[], jsonb[], bytea[], text[], text[], text[], text[], text[])
     to forebay_writer;
-grant select on forebay.target, forebay.progress to forebay_writer;
+grant select on forebay.target, forebay.staged_column, forebay.progress to forebay_writer;
 
 grant select on forebay.progress, forebay.watermark to forebay_reader;
 grant execute on function forebay.outcome(text, text, int4, int8) to forebay_reader;

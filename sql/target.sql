@@ -25,18 +25,17 @@ comment on column forebay.target.created_at is 'When the target was registered.'
 select pg_catalog.pg_extension_config_dump('forebay.target', 'where on_conflict <> ''resolve''');
 select pg_catalog.pg_extension_config_dump('forebay.target_id_seq', '');
 
-create function forebay.staging_columns(target_relation oid)
-    returns table (attnum int2, attname name, atttypid oid)
-    language sql stable
-    set search_path = pg_catalog, pg_temp
-as $$
-    select a.attnum, a.attname, a.atttypid
-    from pg_attribute a
-    where a.attrelid = target_relation and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''
-    order by a.attnum
-$$;
-comment on function forebay.staging_columns(oid) is
-    'The columns of a target that are staged: all but the generated ones, in order of attnum.';
+create view forebay.staged_column as
+    select a.attrelid as relation, a.attnum, a.attname::pg_catalog.text as name, a.atttypid as type,
+           a.atttypmod as type_modifier, a.attnotnull as not_null,
+           case when t.typnamespace = 'pg_catalog'::pg_catalog.regnamespace and t.typtype in ('b', 'r', 'm')
+                     and (t.typcategory <> 'A' or a.atttypmod < 0) then t.oid
+                else 'pg_catalog.text'::pg_catalog.regtype::pg_catalog.oid end as staged_type
+    from pg_catalog.pg_attribute a
+    join pg_catalog.pg_type t on t.oid = a.atttypid
+    where a.attnum > 0 and not a.attisdropped and a.attgenerated = '';
+comment on view forebay.staged_column is
+    'The columns of a table that are staged if it is a target: all but the generated ones. staged_type is the type of the staging column: the column''s own, if it comes with PostgreSQL; text, the input literal, for enums, domains, composites, other extensions'' types, and arrays whose elements have a type modifier. Those become values in the merge, with the rights of the target''s owner.';
 
 create function forebay.index_columns(index pg_catalog.pg_index) returns name[]
     language sql stable
@@ -60,24 +59,14 @@ declare
     staging text := format('forebay_staging.%I', staging_name);
     owner_name name;
     column_list text;
-    unstageable text;
 begin
-    -- Checked here too, since the owner may have changed the columns: the code of other types would
-    -- run with other rights than the owner's.
-    select format('column %I has the type %s', s.attname, format_type(s.atttypid, null)) into unstageable
-    from forebay.staging_columns(target_relation) s join pg_type t on t.oid = s.atttypid
-    where t.typnamespace <> 'pg_catalog'::regnamespace or t.typtype not in ('b', 'r', 'm') limit 1;
-    if unstageable is not null then
-        raise exception using errcode = 'FB004',
-            message = format('target %s is not eligible: %s, which cannot be staged yet', target_relation::regclass, unstageable);
-    end if;
     if to_regclass(staging) is not null then
         execute format('alter extension forebay drop table %s', staging);
         execute format('drop table %s', staging);
     end if;
     select pg_get_userbyid(c.relowner) into strict owner_name from pg_class c where c.oid = target_relation;
-    select string_agg(format(', %I %s', s.attname, format_type(s.atttypid, -1)), '' order by s.attnum)
-        into column_list from forebay.staging_columns(target_relation) s;
+    select string_agg(format(', %I %s', s.name, format_type(s.staged_type, -1)), '' order by s.attnum)
+        into column_list from forebay.staged_column s where s.relation = target_relation;
     execute format(
         'create unlogged table %s (_batch xid8, _event int4, _row int4, _op "char", _given int2[]%s)'
         ' with (autovacuum_enabled = off, toast.autovacuum_enabled = off)', staging, column_list);
@@ -95,16 +84,21 @@ create function forebay.staging_is_current(target_relation oid, staging oid) ret
     language sql stable
     set search_path = pg_catalog, pg_temp
 as $$
-    select (select array_agg((s.attname, s.atttypid)::text order by s.attnum)
-            from forebay.staging_columns(target_relation) s)
+    select (select array_agg((s.name, s.staged_type)::text order by s.attnum)
+            from forebay.staged_column s where s.relation = target_relation)
            is not distinct from
            (select array_agg((a.attname, a.atttypid)::text order by a.attnum)
             from pg_attribute a
             where a.attrelid = staging and a.attnum > 5 and not a.attisdropped)
-       and has_table_privilege((select c.relowner from pg_class c where c.oid = target_relation), staging, 'select')
+       and has_table_privilege(t.relowner, staging, 'select')
+       and not exists ( -- a former owner of the target
+            select from aclexplode(s.relacl) r
+            where r.privilege_type = 'SELECT' and r.grantee not in (t.relowner, s.relowner))
+    from pg_class t, pg_class s
+    where t.oid = target_relation and s.oid = staging
 $$;
 comment on function forebay.staging_is_current(oid, oid) is
-    'Whether a staging table still has the columns of its target, and the target''s owner may read it.';
+    'Whether a staging table still has the columns of its target, and may be read by the target''s owner and no former one.';
 
 create function forebay.check_target(target_relation oid, key_columns name[], policy text,
         version_column name, compare_columns name[]) returns name[]
@@ -134,15 +128,9 @@ begin
             then 'forces row security on an owner who does not bypass it'
     end;
     if problem is null then
-        select format('has a column %I, a name that staging tables use themselves', s.attname) into problem
-        from forebay.staging_columns(target_relation) s
-        where s.attname in ('_batch', '_event', '_row', '_op', '_given') limit 1;
-    end if;
-    if problem is null then
-        select format('has a column %I of type %s, which cannot be staged yet', s.attname, format_type(s.atttypid, null))
-        into problem
-        from forebay.staging_columns(target_relation) s join pg_type t on t.oid = s.atttypid
-        where t.typnamespace <> 'pg_catalog'::regnamespace or t.typtype not in ('b', 'r', 'm') limit 1;
+        select format('has a column %I, a name that staging tables use themselves', s.name) into problem
+        from forebay.staged_column s
+        where s.relation = target_relation and s.name in ('_batch', '_event', '_row', '_op', '_given') limit 1;
     end if;
     if problem is not null then
         raise exception using errcode = 'FB004', message = format('target %s is not eligible: it %s', relation_name, problem);
@@ -179,7 +167,7 @@ begin
     end if;
     select c into missing from unnest(compare_columns || version_column) c
     where c is not null and not exists (
-        select from forebay.staging_columns(target_relation) s where s.attname = c) limit 1;
+        select from forebay.staged_column s where s.relation = target_relation and s.name = c) limit 1;
     if missing is not null then
         raise exception using errcode = '42703',
             message = format('target %s has no column %I', relation_name, missing);

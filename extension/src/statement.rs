@@ -5,7 +5,7 @@
 //! one staged row at a time, in a lateral subquery with a limit, which the planner cannot turn into
 //! a join that reads the whole target.
 
-use crate::target::{Column, ForeignKey, Policy, Target};
+use crate::target::{Adjust, Column, ForeignKey, Policy, Target};
 
 /// A staging table of a target.
 #[derive(Clone, Copy)]
@@ -24,9 +24,12 @@ pub struct Named<'a> {
 }
 
 impl<'a> Named<'a> {
-    /// The columns with these numbers; all if none are given.
+    /// The columns with these numbers, and the key, which every row has; all if none are given.
     pub fn new(target: &'a Target, given: Option<&[i16]>) -> Self {
-        let is_named = |column: &&Column| given.is_none_or(|given| given.contains(&column.attnum));
+        let is_named = |column: &&Column| {
+            given.is_none_or(|given| given.contains(&column.attnum))
+                || target.key.contains(&column.name)
+        };
         Named { target, columns: target.columns.iter().filter(is_named).collect() }
     }
 
@@ -72,12 +75,46 @@ fn list<T>(
     items.into_iter().map(form).collect::<Vec<_>>().join(separator)
 }
 
-fn columns_of<'a>(alias: &str, columns: impl IntoIterator<Item = &'a Column>) -> String {
+/// The columns of the target.
+fn stored<'a>(alias: &str, columns: impl IntoIterator<Item = &'a Column>) -> String {
     list(columns, ", ", |column| format!("{alias}{}", quoted(&column.name)))
 }
 
 fn names_of(alias: &str, names: &[String]) -> String {
     list(names, ", ", |name| format!("{alias}{}", quoted(name)))
+}
+
+/// The staged value of a column, as an insert or update takes it.
+fn value_of(column: &Column) -> String {
+    let name = quoted(&column.name);
+    match &column.typed_null {
+        Some(null) => format!("forebay_staging.input(s.{name}, {null}, {})", column.type_modifier),
+        None => format!("s.{name}"),
+    }
+}
+
+fn values_of<'a>(columns: impl IntoIterator<Item = &'a Column>) -> String {
+    list(columns, ", ", value_of)
+}
+
+/// The staged value of a column, as it will be stored: what it is compared by.
+fn image_of(column: &Column) -> String {
+    let value = value_of(column);
+    let adjusted = match &column.adjust {
+        Some(Adjust { function, arguments: 3 }) => {
+            format!("{function}({value}, {}, false)", column.type_modifier)
+        }
+        Some(Adjust { function, .. }) => format!("{function}({value}, {})", column.type_modifier),
+        None => value,
+    };
+    match &column.collation {
+        Some(collation) => format!("({adjusted} collate {collation})"),
+        None => adjusted,
+    }
+}
+
+fn images_of<'a>(columns: impl IntoIterator<Item = &'a Column>) -> String {
+    list(columns, ", ", image_of)
 }
 
 /// Whether two images differ; `false` where there is nothing to compare. The casts keep PostgreSQL
@@ -88,17 +125,18 @@ fn image_differs<'a>(columns: impl Iterator<Item = &'a Column> + Clone) -> Strin
     }
     format!(
         "row({})::record operator(pg_catalog.*<>) row({})::record",
-        columns_of("t.", columns.clone()),
-        columns_of("s.", columns)
+        stored("t.", columns.clone()),
+        images_of(columns)
     )
 }
 
 fn column_differs(column: &Column) -> String {
-    let name = quoted(&column.name);
-    if column.comparable {
-        format!("t.{name} is distinct from s.{name}")
-    } else {
-        format!("row(t.{name})::record operator(pg_catalog.*<>) row(s.{name})::record")
+    let (name, image) = (quoted(&column.name), image_of(column));
+    match &column.equality {
+        Some(equality) => format!(
+            "(t.{name} is null) <> ({image} is null) or not coalesce(t.{name} {equality} {image}, true)"
+        ),
+        None => format!("row(t.{name})::record operator(pg_catalog.*<>) row({image})::record"),
     }
 }
 
@@ -116,7 +154,10 @@ fn moves_guard(named: &Named) -> String {
 }
 
 fn same_key(target: &Target) -> String {
-    list(&target.key, " and ", |name| format!("t.{0} = s.{0}", quoted(name)))
+    list(target.key_columns(), " and ", |column| {
+        let equality = column.equality.as_deref().unwrap_or("=");
+        format!("t.{} {equality} {}", quoted(&column.name), image_of(column))
+    })
 }
 
 /// The target itself, without the tables that inherit from it.
@@ -150,7 +191,7 @@ impl Staging<'_> {
         format!(
             "select exists (select from {} where s._batch >= $1 group by {} having count(*) > 1)",
             self.rows(),
-            names_of("s.", &self.target.key)
+            images_of(self.target.key_columns())
         )
     }
 
@@ -186,7 +227,7 @@ impl Staging<'_> {
              from (select * from {} where s._batch >= $1 order by {} offset 0) s \
              cross join lateral (select {} as moves from {} t where {} and {} limit 1 for update) l",
             self.rows(),
-            names_of("s.", &self.target.key),
+            images_of(self.target.key_columns()),
             moves_guard(named),
             target_rows(self.target),
             same_key(self.target),
@@ -216,24 +257,24 @@ impl Staging<'_> {
         };
         let order = match target.policy {
             Policy::Append => String::new(),
-            _ => format!(" order by {}", names_of("s.", &target.key)),
+            _ => format!(" order by {}", images_of(target.key_columns())),
         };
         format!(
             "{} select {} from {}{join} where s._batch >= $1{condition}{order}",
             insert_into(named),
-            columns_of("s.", named.columns.iter().copied()),
+            values_of(named.columns.iter().copied()),
             self.rows()
         )
     }
 
     /// Inserts the first row of each key, and leaves stored rows alone.
     pub fn insert_ignoring(&self, named: &Named) -> String {
-        let key = names_of("s.", &self.target.key);
+        let key = images_of(self.target.key_columns());
         format!(
             "{} select distinct on ({key}) {} from {} where s._batch >= $1 \
              order by {key}, s._event, s._row on conflict ({}) do nothing",
             insert_into(named),
-            columns_of("s.", named.columns.iter().copied()),
+            values_of(named.columns.iter().copied()),
             self.rows(),
             names_of("", &self.target.key)
         )
@@ -267,7 +308,7 @@ impl Staging<'_> {
         format!(
             "{} select {} from {} where s.ctid = $1{is_new}{on_conflict}",
             insert_into(named),
-            columns_of("s.", named.columns.iter().copied()),
+            values_of(named.columns.iter().copied()),
             self.rows()
         )
     }
@@ -301,7 +342,9 @@ impl Staging<'_> {
         format!(
             "update {} t set {} from {} where {which} and {} and {}",
             target_rows(self.target),
-            list(named.values(), ", ", |column| format!("{0} = s.{0}", quoted(&column.name))),
+            list(named.values(), ", ", |column| {
+                format!("{} = {}", quoted(&column.name), value_of(column))
+            }),
             self.rows(),
             same_key(self.target),
             differs(named)
@@ -313,7 +356,7 @@ fn insert_into(named: &Named) -> String {
     format!(
         "insert into {} ({}) overriding system value",
         named.target.name,
-        columns_of("", named.columns.iter().copied())
+        stored("", named.columns.iter().copied())
     )
 }
 

@@ -30,8 +30,25 @@ pub struct Column {
     pub attnum: i16,
     /// Its name, unquoted.
     pub name: String,
-    /// Whether its type has an equality of its own.
-    pub comparable: bool,
+    /// The equality of its type, as `operator(schema.name)`; none if the type has none.
+    pub equality: Option<String>,
+    /// A null of its type, if it is staged as text; none if it is staged as it is.
+    pub typed_null: Option<String>,
+    /// Its type modifier; -1 if it has none.
+    pub type_modifier: i32,
+    /// What adjusts a staged value to the type modifier.
+    pub adjust: Option<Adjust>,
+    /// Its collation, if it is not its type's own, qualified and quoted.
+    pub collation: Option<String>,
+}
+
+/// The function that an assignment adjusts a value to a type modifier with.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Adjust {
+    /// Qualified and quoted.
+    pub function: String,
+    /// How many arguments it takes: the third, if any, says whether the cast is explicit.
+    pub arguments: i32,
 }
 
 /// A registered target.
@@ -69,6 +86,16 @@ impl Target {
     /// The table.
     pub fn relation(&self) -> Oid {
         oid_of(self.relation)
+    }
+
+    /// The key columns, in the key's order; none for `append`.
+    pub fn key_columns(&self) -> impl Iterator<Item = &Column> {
+        self.key.iter().filter_map(|name| self.column(name))
+    }
+
+    /// The staged column of this name.
+    pub fn column(&self, name: &str) -> Option<&Column> {
+        self.columns.iter().find(|column| column.name == name)
     }
 
     /// Its owner.
