@@ -60,7 +60,7 @@ async fn a_silent_server_is_given_up() -> Result<()> {
         let config = site.config().set("database.connect_timeout", "700ms");
         let alone = config.clone().set("database.dsn", dsn(HOST, "127.0.0.1", &port.to_string()));
         let start = Instant::now();
-        let checked = command::check(&site.stack, &alone).await?;
+        let checked = command::check(&site.ground.stack, &alone).await?;
         let lines = said(&checked)?;
         ensure!(lines.contains("no answer within 700ms"), "{silent:?}: {lines}");
         ensure!(start.elapsed() >= Duration::from_millis(700), "{silent:?}: too early");
@@ -68,7 +68,7 @@ async fn a_silent_server_is_given_up() -> Result<()> {
         let ports = format!("{port},{}", site.primary.endpoint().port);
         let hosts = format!("{HOST},{HOST}");
         let both = config.set("database.dsn", dsn(&hosts, "127.0.0.1,127.0.0.1", &ports));
-        let checked = command::check(&site.stack, &both).await?;
+        let checked = command::check(&site.ground.stack, &both).await?;
         assert_eq!(checked.code, Some(0), "{silent:?}: {}", said(&checked)?);
     }
     Ok(())

@@ -3,13 +3,13 @@
 use anyhow::{Result, ensure};
 use forebay_tests::{command, wait};
 
-use crate::site::{DATABASE_PASSWORD, HOST, KAFKA_PASSWORD, KAFKA_USER, Site, said, text};
+use crate::site::{GuardedSite, HOST, Site, said, text};
 
 /// Certificates of the writer's own, on both sides, and no password.
 #[tokio::test]
 async fn a_certificate_is_a_login() -> Result<()> {
-    let mut site = Site::create("certificate", "cert").await?;
-    let own = site.authority.issue(site.stream.database().writer_role(), &[])?;
+    let GuardedSite { mut site, broker } = GuardedSite::create("certificate", "cert").await?;
+    let own = site.ground.authority.issue(site.stream.database().writer_role(), &[])?;
     let protection = format!(
         "{} sslcert={} sslkey={}",
         site.verified(),
@@ -20,9 +20,9 @@ async fn a_certificate_is_a_login() -> Result<()> {
         .stream
         .config()
         .set("database.dsn", site.dsn(HOST, &protection))
-        .set("kafka.bootstrap_servers", site.broker.ssl.as_str())
+        .set("kafka.bootstrap_servers", broker.ssl.as_str())
         .set("kafka.security_protocol", "ssl")
-        .set("kafka.ca_file", text(site.authority.file()));
+        .set("kafka.ca_file", text(site.ground.authority.file()));
     let shown = config
         .clone()
         .set("kafka.certificate_file", text(&own.certificate))
@@ -31,7 +31,7 @@ async fn a_certificate_is_a_login() -> Result<()> {
 
     // Without one, neither side lets the writer in.
     let config = config.set("database.dsn", site.dsn(HOST, &site.verified()));
-    let checked = command::check(&site.stack, &config).await?;
+    let checked = command::check(&site.ground.stack, &config).await?;
     let lines = said(&checked)?;
     assert_eq!(checked.code, Some(1), "{lines}");
     for expected in ["problem: broker", "problem: primary", "valid client certificate"] {
@@ -44,8 +44,8 @@ async fn a_certificate_is_a_login() -> Result<()> {
 #[tokio::test]
 async fn each_sslmode_protects_as_much_as_it_says() -> Result<()> {
     let site = Site::create("sslmode", "scram-sha-256").await?;
-    let right = format!("sslrootcert={}", site.authority.file().display());
-    let wrong = format!("sslrootcert={}", site.stranger.file().display());
+    let right = format!("sslrootcert={}", site.ground.authority.file().display());
+    let wrong = format!("sslrootcert={}", site.ground.stranger.file().display());
     // The server's certificate is for another host, of an authority that is or is not named.
     let refused = "certificate is refused";
     let cases = [
@@ -65,8 +65,8 @@ async fn each_sslmode_protects_as_much_as_it_says() -> Result<()> {
         let config = site
             .config()
             .set("database.dsn", site.dsn("elsewhere.example", protection))
-            .env("SSL_CERT_FILE", &text(site.authority.file()));
-        let checked = command::check(&site.stack, &config).await?;
+            .env("SSL_CERT_FILE", &text(site.ground.authority.file()));
+        let checked = command::check(&site.ground.stack, &config).await?;
         let lines = said(&checked)?;
         match expected {
             None => assert_eq!(checked.code, Some(0), "{protection}: {lines}"),
@@ -97,7 +97,7 @@ async fn each_sslmode_protects_as_much_as_it_says() -> Result<()> {
         for (mode, is_in) in [("disable", true), ("prefer", true), ("require", false)] {
             let dsn = site.dsn(HOST, &format!("sslmode={mode}"));
             let config = site.config().set("database.dsn", dsn);
-            let checked = command::check(&site.stack, &config).await?;
+            let checked = command::check(&site.ground.stack, &config).await?;
             let lines = said(&checked)?;
             let code = if is_in && admitted == plain { 0 } else { 1 };
             assert_eq!(checked.code, Some(code), "{mode} with ssl={ssl}: {lines}");
@@ -107,21 +107,4 @@ async fn each_sslmode_protects_as_much_as_it_says() -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// A login without encryption, over a network that one trusts.
-#[tokio::test]
-async fn a_login_does_not_need_encryption() -> Result<()> {
-    let mut site = Site::create("plain", "scram-sha-256").await?;
-    let with_password =
-        format!("sslmode=require password='{}'", DATABASE_PASSWORD.replace('\'', "\\'"));
-    let config = site
-        .stream
-        .config()
-        .set("database.dsn", site.dsn(HOST, &with_password))
-        .set("kafka.bootstrap_servers", site.broker.sasl_plaintext.as_str())
-        .set("kafka.security_protocol", "SASL_PLAINTEXT")
-        .set("kafka.username", KAFKA_USER)
-        .set("kafka.password", KAFKA_PASSWORD);
-    site.run(config).await
 }

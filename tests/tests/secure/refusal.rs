@@ -3,17 +3,21 @@
 use anyhow::{Context, Result, ensure};
 use forebay_tests::{Writer, command, wait};
 
-use crate::site::{DATABASE_PASSWORD, HOST, KAFKA_PASSWORD, Site, check_secrets, said, text};
+use crate::site::{
+    DATABASE_PASSWORD, GuardedSite, HOST, KAFKA_PASSWORD, KAFKA_USER, Site, check_secrets, said,
+    text,
+};
 
 /// Each with what `forebay check` must say of the broker and of the primary, at once.
 #[tokio::test]
 async fn a_check_says_what_is_wrong_on_both_sides() -> Result<()> {
-    let site = Site::create("refusal", "scram-sha-256").await?;
-    let stranger = site.stranger.file().display();
+    let guarded = GuardedSite::create("refusal", "scram-sha-256").await?;
+    let GuardedSite { site, broker } = &guarded;
+    let stranger = site.ground.stranger.file().display();
     let cases = [
         (
             "another authority",
-            site.config().set("kafka.ca_file", stranger.to_string()).set(
+            guarded.config().set("kafka.ca_file", stranger.to_string()).set(
                 "database.dsn",
                 site.dsn(HOST, &format!("sslmode=verify-full sslrootcert={stranger}")),
             ),
@@ -22,26 +26,25 @@ async fn a_check_says_what_is_wrong_on_both_sides() -> Result<()> {
         ),
         (
             "another host",
-            site.config()
-                .set("kafka.bootstrap_servers", site.broker.misnamed.as_str())
+            guarded
+                .config()
+                .set("kafka.bootstrap_servers", broker.misnamed.as_str())
                 .set("database.dsn", site.dsn("elsewhere.example", &site.verified())),
             "certificate verify failed",
             "must name the host",
         ),
         (
             "another password",
-            site.config().set("kafka.password", "wrong").set("database.password", "wrong"),
+            guarded.config().set("kafka.password", "wrong").set("database.password", "wrong"),
             "kafka.password",
             "password authentication failed",
         ),
         (
             "no TLS there",
-            site.config()
-                .set("kafka.bootstrap_servers", site.broker.broker.bootstrap_servers())
-                .set(
-                    "database.dsn",
-                    site.stack.primary().dsn("postgres", "nobody") + " " + &site.verified(),
-                ),
+            guarded.config().set("kafka.bootstrap_servers", broker.broker.bootstrap_servers()).set(
+                "database.dsn",
+                site.ground.stack.primary().dsn("postgres", "nobody") + " " + &site.verified(),
+            ),
             "SSL",
             "server does not support TLS",
         ),
@@ -49,14 +52,14 @@ async fn a_check_says_what_is_wrong_on_both_sides() -> Result<()> {
             "TLS there",
             site.stream
                 .config()
-                .set("kafka.bootstrap_servers", site.broker.ssl.as_str())
+                .set("kafka.bootstrap_servers", broker.ssl.as_str())
                 .set("database.dsn", site.dsn(HOST, "sslmode=disable")),
             "kafka.security_protocol",
             "no encryption",
         ),
     ];
     for (name, config, broker, primary) in cases {
-        let checked = command::check(&site.stack, &config).await?;
+        let checked = command::check(&site.ground.stack, &config).await?;
         let lines = said(&checked)?;
         println!("{name}:\n{lines}");
         assert_eq!(checked.code, Some(1), "{name}: {lines}");
@@ -73,14 +76,15 @@ async fn a_check_says_what_is_wrong_on_both_sides() -> Result<()> {
 /// A password that is wrong now may be right soon: the writer says whose it is, and goes on.
 #[tokio::test]
 async fn a_wrong_password_is_tried_again() -> Result<()> {
-    let mut site = Site::create("password", "scram-sha-256").await?;
+    let mut guarded = GuardedSite::create("password", "scram-sha-256").await?;
     let next = ["a new one at the database", "a-new-one-at-the-brokers"];
     let cases = [
-        ("database", site.config().set("database.password", next[0]), "password authentication"),
-        ("broker", site.config().set("kafka.password", next[1]), "kafka.password"),
+        ("database", guarded.config().set("database.password", next[0]), "password authentication"),
+        ("broker", guarded.config().set("kafka.password", next[1]), "kafka.password"),
     ];
     for (component, config, reason) in cases {
-        let mut writer = Writer::start(&site.stack, config)?;
+        let mut writer =
+            Writer::start(&guarded.site.ground.stack, config.set("log.level", "trace"))?;
         let mark = writer.output().line_count();
         for _ in 0..2 {
             writer.output().wait_for_line(mark, "trying again in").await?;
@@ -99,35 +103,28 @@ async fn a_wrong_password_is_tried_again() -> Result<()> {
             assert_eq!(ready, Some(name != component), "{components:?}");
         }
         if component == "database" {
-            let role = site.stream.database().writer_role();
-            let sql = format!("alter role {role} password '{}'", next[0]);
-            site.stream.database().primary().batch_execute(&sql).await?;
+            guarded.site.set_password(next[0]).await?;
         } else {
-            site.broker.set_password(next[1]).await?;
+            guarded.broker.set_password(next[1]).await?;
         }
-        site.stream.send(100).await?;
-        let merged = site.stream.wait_until_all_merged().await;
+        guarded.site.stream.send(100).await?;
+        let merged = guarded.site.stream.wait_until_all_merged().await;
         merged.with_context(|| writer.output().tail())?;
         writer.wait_until_ready().await?;
         writer.stop().await?;
         check_secrets(&writer.output().lines().join("\n"))?;
         let lines = writer.output().lines();
         ensure!(!lines.iter().any(|line| next.iter().any(|next| line.contains(next))));
-        let sql = format!(
-            "alter role {} password '{}'",
-            site.stream.database().writer_role(),
-            DATABASE_PASSWORD.replace('\'', "''")
-        );
-        site.stream.database().primary().batch_execute(&sql).await?;
+        guarded.site.set_password(DATABASE_PASSWORD).await?;
     }
-    site.stream.check_complete().await
+    guarded.site.stream.check_complete().await
 }
 
 /// A configuration says everything that is wrong with it, and none of its secrets.
 #[tokio::test]
 async fn a_bad_configuration_keeps_its_secrets() -> Result<()> {
     let site = Site::create("secrets", "scram-sha-256").await?;
-    let missing = text(&site.directory.join("missing.pem"));
+    let missing = text(&site.ground.directory.join("missing.pem"));
     let dsn = format!(
         "host=a user=u password={KAFKA_PASSWORD} sslmode=verify-full sslrootcert={missing}"
     );
@@ -135,9 +132,11 @@ async fn a_bad_configuration_keeps_its_secrets() -> Result<()> {
         .config()
         .set("database.dsn", dsn)
         .set("kafka.security_protocol", "ssl")
+        .set("kafka.username", KAFKA_USER)
+        .set("kafka.password", KAFKA_PASSWORD)
         .set("kafka.ca_file", missing.as_str())
         .set("kafka.sasl_mechanism", "GSSAPI");
-    let ended = command::check(&site.stack, &config).await?;
+    let ended = command::check(&site.ground.stack, &config).await?;
     let lines = said(&ended)?;
     assert_eq!(ended.code, Some(64), "{lines}");
     for expected in [

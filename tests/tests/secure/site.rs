@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use forebay_tests::{
     Database, NumberedStream, Postgres, Stack, Writer, WriterConfig,
     broker::{SecureBroker, Security},
-    certificate::{Authority, Certificate},
+    certificate::Authority,
     command::Ended,
     endpoint::Endpoint,
     postgres::THROW_AWAY,
@@ -21,51 +21,82 @@ pub const KAFKA_USER: &str = "writer";
 /// The writer's password there.
 pub const KAFKA_PASSWORD: &str = "past-the-gate-of-logs";
 
-/// The host that all certificates but the misnamed are for.
+/// The host that the database's certificate is for.
 pub const HOST: &str = "db.example";
 
-/// The servers, and a stream of events.
-pub struct Site {
+/// Where the servers of a test keep their files, and whose certificates they have.
+pub struct Ground {
     pub stack: Stack,
     pub directory: PathBuf,
     pub authority: Authority,
     /// An authority that nobody has a certificate of.
     pub stranger: Authority,
-    pub primary: Postgres,
-    pub broker: SecureBroker,
-    pub stream: NumberedStream,
 }
 
-impl Site {
-    /// Starts the servers; those that log in at the database do it by `method`.
-    pub async fn create(prefix: &str, method: &str) -> Result<Self> {
+impl Ground {
+    fn create(prefix: &str) -> Result<Self> {
         let stack = Stack::from_env()?;
         let directory = stack.directory(prefix)?;
         let authority = Authority::create(&directory, "the authority")?;
         let stranger = Authority::create(&directory, "a stranger")?;
-        let own = authority.issue("server", &[HOST, Endpoint::HOST])?;
-        let misnamed = authority.issue("server", &["elsewhere.example", "10.0.0.1"])?;
+        Ok(Self { stack, directory, authority, stranger })
+    }
+
+    /// A server into which one comes by TLS and `method` alone.
+    async fn primary(&self, method: &str) -> Result<Postgres> {
+        let certificate = self.authority.issue("server", &[HOST])?;
+        let mut primary = Postgres::primary(&self.directory, "primary", THROW_AWAY).await?;
+        primary.secure(&certificate, &self.authority, method).await?;
+        Ok(primary)
+    }
+
+    async fn broker(&self) -> Result<SecureBroker> {
         let security = Security {
-            certificate: &own,
-            misnamed: &misnamed,
-            authority: &authority,
+            certificate: &self.authority.issue("server", &[Endpoint::HOST])?,
+            misnamed: &self.authority.issue("server", &["elsewhere.example", "10.0.0.1"])?,
+            authority: &self.authority,
             username: KAFKA_USER,
             password: KAFKA_PASSWORD,
         };
-        let (primary, broker) = tokio::try_join!(
-            secure_primary(&directory, &own, &authority, method),
-            SecureBroker::create(&directory, "kafka", &security),
-        )?;
+        SecureBroker::create(&self.directory, "kafka", &security).await
+    }
+}
+
+/// A guarded database, and a stream of events into it.
+pub struct Site {
+    pub ground: Ground,
+    pub primary: Postgres,
+    pub stream: NumberedStream,
+}
+
+impl Site {
+    /// Starts the server. The writer logs in there by `method`; events come by the shared broker.
+    pub async fn create(prefix: &str, method: &str) -> Result<Self> {
+        let ground = Ground::create(prefix)?;
+        let primary = ground.primary(method).await?;
+        let kafka = ground.stack.kafka().to_owned();
+        Self::with_stream(ground, primary, prefix, &kafka).await
+    }
+
+    async fn with_stream(
+        ground: Ground,
+        primary: Postgres,
+        prefix: &str,
+        kafka: &str,
+    ) -> Result<Self> {
         let database = Database::create_on(primary.endpoint(), None, prefix).await?;
-        let sql = format!(
-            "alter role {} password '{}'",
-            database.writer_role(),
-            DATABASE_PASSWORD.replace('\'', "''")
-        );
-        database.primary().batch_execute(&sql).await?;
-        let plain = broker.broker.bootstrap_servers();
-        let stream = NumberedStream::create_in(&plain, database, prefix, 2).await?;
-        Ok(Self { stack, directory, authority, stranger, primary, broker, stream })
+        let stream = NumberedStream::create_in(kafka, database, prefix, 2).await?;
+        let site = Self { ground, primary, stream };
+        site.set_password(DATABASE_PASSWORD).await?;
+        Ok(site)
+    }
+
+    /// Gives the writer's role this password.
+    pub async fn set_password(&self, password: &str) -> Result<()> {
+        let database = self.stream.database();
+        let quoted = password.replace('\'', "''");
+        let sql = format!("alter role {} password '{quoted}'", database.writer_role());
+        Ok(database.primary().batch_execute(&sql).await?)
     }
 
     /// The writer's connection string, without a password, protected by these parameters.
@@ -75,31 +106,20 @@ impl Site {
 
     /// `sslmode=verify-full` with the right authority.
     pub fn verified(&self) -> String {
-        format!("sslmode=verify-full sslrootcert={}", self.authority.file().display())
-    }
-
-    /// A configuration that fits, with everything verified and no password.
-    pub fn without_passwords(&self) -> WriterConfig {
-        self.stream
-            .config()
-            .set("database.dsn", self.dsn(HOST, &self.verified()))
-            .set("kafka.bootstrap_servers", self.broker.sasl_ssl.as_str())
-            .set("kafka.security_protocol", "sasl_ssl")
-            .set("kafka.ca_file", text(self.authority.file()))
-            .set("kafka.username", KAFKA_USER)
-            .set("log.level", "trace")
+        format!("sslmode=verify-full sslrootcert={}", self.ground.authority.file().display())
     }
 
     /// A configuration that fits.
     pub fn config(&self) -> WriterConfig {
-        self.without_passwords()
+        self.stream
+            .config()
+            .set("database.dsn", self.dsn(HOST, &self.verified()))
             .set("database.password", DATABASE_PASSWORD)
-            .set("kafka.password", KAFKA_PASSWORD)
     }
 
     /// Runs a writer with this configuration over events that are sent while it runs.
     pub async fn run(&mut self, config: WriterConfig) -> Result<()> {
-        let mut writer = Writer::start(&self.stack, config)?;
+        let mut writer = Writer::start(&self.ground.stack, config.set("log.level", "trace"))?;
         self.stream.send(200).await?;
         let merged = self.stream.wait_until_all_merged().await;
         merged.with_context(|| writer.output().tail())?;
@@ -124,15 +144,40 @@ impl Site {
     }
 }
 
-async fn secure_primary(
-    directory: &Path,
-    certificate: &Certificate,
-    authority: &Authority,
-    method: &str,
-) -> Result<Postgres> {
-    let mut primary = Postgres::primary(directory, "primary", THROW_AWAY).await?;
-    primary.secure(certificate, authority, method).await?;
-    Ok(primary)
+/// A guarded database, and a guarded broker that its events come by.
+pub struct GuardedSite {
+    pub site: Site,
+    pub broker: SecureBroker,
+}
+
+impl GuardedSite {
+    /// Starts the servers. The writer logs in at the database by `method`.
+    pub async fn create(prefix: &str, method: &str) -> Result<Self> {
+        let ground = Ground::create(prefix)?;
+        let (primary, broker) = tokio::try_join!(ground.primary(method), ground.broker())?;
+        let kafka = broker.broker.bootstrap_servers();
+        let site = Site::with_stream(ground, primary, prefix, &kafka).await?;
+        Ok(Self { site, broker })
+    }
+
+    /// A configuration that fits, but for the passwords.
+    pub fn without_passwords(&self) -> WriterConfig {
+        self.site
+            .stream
+            .config()
+            .set("database.dsn", self.site.dsn(HOST, &self.site.verified()))
+            .set("kafka.bootstrap_servers", self.broker.sasl_ssl.as_str())
+            .set("kafka.security_protocol", "sasl_ssl")
+            .set("kafka.ca_file", text(self.site.ground.authority.file()))
+            .set("kafka.username", KAFKA_USER)
+    }
+
+    /// A configuration that fits.
+    pub fn config(&self) -> WriterConfig {
+        self.without_passwords()
+            .set("database.password", DATABASE_PASSWORD)
+            .set("kafka.password", KAFKA_PASSWORD)
+    }
 }
 
 /// A connection string that names a host, and its address besides, since no name server knows it.

@@ -15,7 +15,7 @@ pub struct DatabaseConfig {
     pub dsn: Dsn,
     /// Its replicas, which only `forebay check` looks at.
     pub replicas: Vec<Dsn>,
-    /// How long connecting to one host may take, from name look-up to the server's greeting.
+    /// How long connecting to one host may take, from name look-up over TLS to the login.
     pub connect_timeout: Duration,
     /// How long one statement may take.
     pub statement_timeout: Duration,

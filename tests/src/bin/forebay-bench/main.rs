@@ -9,11 +9,12 @@ mod row;
 mod scenario;
 mod system;
 
-use std::{path::Path, process::ExitCode};
+use std::{path::Path, process::ExitCode, time::Duration};
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 use forebay_tests::{Broker, Database, Postgres, Topic, scratch::Scratch};
+use tokio::time::timeout;
 
 use crate::{
     report::Results,
@@ -30,6 +31,9 @@ const SETTINGS: &[(&str, &str)] = &[
     ("synchronous_commit", "on"),
     ("full_page_writes", "on"),
 ];
+
+/// How long all of it may take.
+const LIMIT: Duration = Duration::from_secs(20 * 60);
 
 /// The partitions of the topic.
 const PARTITIONS: i32 = 4;
@@ -48,6 +52,12 @@ struct Arguments {
     /// Only these systems.
     #[arg(long, value_enum, value_delimiter = ',')]
     systems: Vec<System>,
+}
+
+impl Arguments {
+    fn scenarios(&self) -> &[Scenario] {
+        if self.scenarios.is_empty() { Scenario::ALL } else { &self.scenarios }
+    }
 }
 
 /// What the benchmark starts as processes of their own, to measure them.
@@ -82,6 +92,13 @@ async fn main() -> ExitCode {
 }
 
 async fn run(arguments: &Arguments) -> Result<()> {
+    let mut all = Vec::new();
+    let measured = timeout(LIMIT, measure(arguments, &mut all)).await;
+    report::print_ratios(&all);
+    measured.with_context(|| format!("not done within {} minutes", LIMIT.as_secs() / 60))?
+}
+
+async fn measure(arguments: &Arguments, all: &mut Vec<Results>) -> Result<()> {
     let scratch = Scratch::make()?;
     let (primary, broker) = tokio::try_join!(
         Postgres::primary(scratch.path(), "primary", SETTINGS),
@@ -90,36 +107,25 @@ async fn run(arguments: &Arguments) -> Result<()> {
     let database = Database::create_on(primary.endpoint(), None, "bench").await?;
     let postmaster = primary.process_id().context("the primary runs")?;
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the repository's root")?;
-    let chosen =
-        if arguments.scenarios.is_empty() { Scenario::ALL } else { &arguments.scenarios[..] };
-    let mut all = Vec::new();
-    for scenario in chosen {
-        let rows = arguments.rows;
-        let name = report::name(*scenario);
-        report::print_header(&name, rows, *scenario);
+    let rows = arguments.rows;
+    for &scenario in arguments.scenarios() {
+        report::print_header(scenario, rows);
         let kafka = broker.bootstrap_servers();
-        let topic = preloaded_topic(&kafka, *scenario, rows).await?;
-        let bench = Bench {
-            scenario: *scenario,
-            rows,
-            database: &database,
-            postmaster,
-            kafka,
-            topic,
-            scratch: scratch.path(),
-        };
-        let mut results = Results { scenario: *scenario, measurements: Vec::new() };
+        let topic = preloaded_topic(&kafka, scenario, rows).await?;
+        let scratch = scratch.path();
+        let bench =
+            Bench { scenario, rows, database: &database, postmaster, kafka, topic, scratch };
+        all.push(Results { scenario, measurements: Vec::new() });
         for system in scenario.systems() {
             if arguments.systems.is_empty() || arguments.systems.contains(system) {
                 let measurement = bench.measure(*system).await?;
                 report::print(&measurement);
-                results.measurements.push(measurement);
+                all.last_mut().context("a scenario")?.measurements.push(measurement);
             }
         }
-        println!("  written to {}", report::write(root, &results)?.display());
-        all.push(results);
+        let file = report::write(root, all.last().context("a scenario")?)?;
+        println!("  written to {}", file.display());
     }
-    report::print_ratios(&all);
     Ok(())
 }
 

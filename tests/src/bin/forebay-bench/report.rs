@@ -38,8 +38,8 @@ impl Results {
     }
 }
 
-pub fn print_header(name: &str, rows: u64, scenario: Scenario) {
-    println!("\n{name}: {rows} {}", scenario.description());
+pub fn print_header(scenario: Scenario, rows: u64) {
+    println!("\n{}: {rows} {}", name(scenario), scenario.description());
     println!("  system        seconds    rows/s   peak RSS   CPU s        WAL");
 }
 
