@@ -32,6 +32,8 @@ impl DatabaseError {
                 let _ = write!(message, "; {name}: {}", text.trim_end_matches('.'));
             }
         }
+        // One error, one line of the log: a deadlock's detail has two.
+        let message = message.replace('\n', " ");
         Self { place, sqlstate: Some(database.code().code().to_owned()), message }
     }
 
