@@ -18,8 +18,8 @@ grant select on forebay.target, forebay.progress, forebay.dead_letter, forebay.w
 grant execute on function
     forebay.claim(text, text, int4[], int8[], text, text, interval),
     forebay.stage(regclass[]),
-    forebay.merge(int4, text, forebay.advance[], forebay.staged[], int4[]),
-    forebay.merge_fenced(int4, text, forebay.advance[], forebay.staged[], int4[]),
+    forebay.merge(int4, text, forebay.advance[], forebay.staged[], int4[], text),
+    forebay.merge_fenced(int4, text, forebay.advance[], forebay.staged[], int4[], text),
     forebay.butler_resolve(int4, text, int8),
     forebay.record_dead_letters(text, text[], int4[], int8[], int8[], bytea[], jsonb[], bytea[], text[], text[], text[], text[], text[])
     to forebay_writer;

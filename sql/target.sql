@@ -3,11 +3,12 @@ create table forebay.target (
     relation regclass not null unique,
     key name[],
     on_conflict text not null
-        check (on_conflict in ('update', 'ignore', 'identical', 'append', 'resolve')),
+        check (on_conflict in ('update', 'ignore', 'newest', 'identical', 'insert', 'append', 'resolve')),
     version name,
     compare name[],
     created_at timestamptz not null default now(),
     constraint key_for_policy check ((key is null) = (on_conflict in ('append', 'resolve'))),
+    constraint version_for_policy check ((version is null) = (on_conflict <> 'newest')),
     constraint compare_for_policy check (compare is null or on_conflict = 'identical')
 );
 comment on table forebay.target is
@@ -17,8 +18,8 @@ comment on column forebay.target.relation is 'The table that the merge writes.';
 comment on column forebay.target.key is
     'The columns that identify a row: those of a unique, not deferrable, not partial index. Null where the policy has no key.';
 comment on column forebay.target.on_conflict is
-    'What an existing row with the same key means: update, ignore, identical; append: the target has no key; resolve: rows are only staged, and a format''s own function turns them into rows of other targets.';
-comment on column forebay.target.version is 'Reserved for the policy newest.';
+    'What an existing row with the same key means: update, ignore, newest, identical, insert; append: the target has no key; resolve: rows are only staged, and a format''s own function turns them into rows of other targets.';
+comment on column forebay.target.version is 'Policy newest: the column that says which of two rows is newer.';
 comment on column forebay.target.compare is
     'Policy identical: the columns that must be equal. Null: all that the event names.';
 comment on column forebay.target.created_at is 'When the target was registered.';
@@ -113,10 +114,10 @@ declare
     found_key name[] := key_columns;
 begin
     select c.* into strict relation from pg_class c where c.oid = target_relation;
-    if policy not in ('update', 'ignore', 'identical', 'append') then
+    if policy not in ('update', 'ignore', 'newest', 'identical', 'insert', 'append') then
         raise exception using errcode = '22023',
             message = format('on_conflict of target %s is %L', relation_name, policy),
-            hint = 'It is one of update, ignore, identical, append.';
+            hint = 'It is one of update, ignore, newest, identical, insert, append.';
     end if;
     problem := case
         when relation.relkind not in ('r', 'p') then 'is not an ordinary or partitioned table'
@@ -128,9 +129,9 @@ begin
             then 'forces row security on an owner who does not bypass it'
     end;
     if problem is null then
-        select format('has a column %I, a name that staging tables use themselves', s.name) into problem
+        select format('has a column %I, a name that Forebay uses itself', s.name) into problem
         from forebay.staged_column s
-        where s.relation = target_relation and s.name in ('_batch', '_event', '_row', '_op', '_given') limit 1;
+        where s.relation = target_relation and (s.name in ('_batch', '_event', '_row', '_op', '_given') or s.name like '\_forebay\_%') limit 1;
     end if;
     if problem is not null then
         raise exception using errcode = 'FB004', message = format('target %s is not eligible: it %s', relation_name, problem);
@@ -165,12 +166,28 @@ begin
                              array_to_string(found_key, ', ')),
             hint = 'The index must be unique, valid, not deferrable, not partial, without expressions, on columns that are not null.';
     end if;
+    select k into missing from unnest(found_key) k
+    where not exists (
+        select from forebay.staged_column s
+        where s.relation = target_relation and s.name = k and forebay.comparison_operator(s.type, 3) is not null) limit 1;
+    if missing is not null then
+        raise exception using errcode = 'FB004',
+            message = format('target %s is not eligible: its key column %I is generated, or its type has no equality',
+                             relation_name, missing);
+    end if;
     select c into missing from unnest(compare_columns || version_column) c
     where c is not null and not exists (
         select from forebay.staged_column s where s.relation = target_relation and s.name = c) limit 1;
     if missing is not null then
         raise exception using errcode = '42703',
             message = format('target %s has no column %I', relation_name, missing);
+    end if;
+    if version_column is not null and not exists (
+        select from forebay.staged_column s
+        where s.relation = target_relation and s.name = version_column
+          and forebay.comparison_operator(s.type, 1) is not null) then
+        raise exception using errcode = 'FB004',
+            message = format('target %s is not eligible: versions in column %I have no order', relation_name, version_column);
     end if;
     return found_key;
 end
@@ -187,9 +204,13 @@ declare
     checked_key name[] := forebay.check_target(target_relation, key_columns, policy, version_column, compare_columns);
     target_id int4;
 begin
-    if version_column is not null or (compare_columns is not null and policy <> 'identical') then
+    if (version_column is not null) <> (policy = 'newest') then
         raise exception using errcode = '22023',
-            message = format('target %s: version and compare do not go with the policy %s', target_relation::regclass, policy);
+            message = format('target %s: the policy newest needs a version, and no other one has it', target_relation::regclass);
+    end if;
+    if compare_columns is not null and policy <> 'identical' then
+        raise exception using errcode = '22023',
+            message = format('target %s: compare does not go with the policy %s', target_relation::regclass, policy);
     end if;
     insert into forebay.target (relation, key, on_conflict, version, compare)
     values (target_relation, checked_key, policy, version_column, compare_columns)

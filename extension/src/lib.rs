@@ -16,7 +16,7 @@
 //! - [`plan`]: statements whose after-triggers wait for the end of an event
 //! - [`policy`]: whose fault an SQLSTATE is
 //! - [`statement`]: the one place where identifiers become SQL
-//! - [`failpoint`]: named points at which a test can stop a backend
+//! - [`failpoint`]: what a test can do to a backend
 
 use pgrx::prelude::*;
 
@@ -72,5 +72,5 @@ extension_sql_file!("../../sql/grants.sql", name = "grants", finalize);
 /// Registers the settings of the extension.
 #[pg_guard]
 pub extern "C-unwind" fn _PG_init() {
-    failpoint::register_setting();
+    failpoint::register_settings();
 }
