@@ -1,12 +1,12 @@
 //! The command line.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Parser, Subcommand};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::command_error::CommandError;
-use crate::config::Dsn;
+use crate::config::{Dsn, DsnProblem};
 use crate::dead_letters::Reference;
 
 /// Streams Kafka events into PostgreSQL and merges them, exactly once.
@@ -144,8 +144,11 @@ impl AdminArgument {
             })?,
             (None, None) => return Ok(None),
         };
-        Dsn::parse(&text).map(Some).map_err(|problem| {
-            CommandError::Usage(format!("--dsn {}; {}", problem.message, problem.advice))
+        let beside = self.dsn_file.as_deref().and_then(Path::parent).unwrap_or(Path::new(""));
+        Dsn::parse(&text, beside).map(Some).map_err(|problems| {
+            let said = |problem: &DsnProblem| format!("{}; {}", problem.message, problem.advice);
+            let said: Vec<String> = problems.iter().map(said).collect();
+            CommandError::Usage(format!("--dsn {}", said.join(" | ")))
         })
     }
 

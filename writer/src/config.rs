@@ -3,11 +3,14 @@
 //! [`Config::load`] says every problem at once. What it gives is valid in itself; whether broker
 //! and database agree is for `forebay check` to find out.
 
+mod by_file;
 mod database;
 mod dsn;
 mod format;
+mod kafka_security;
 mod problem;
 mod reader;
+mod secret;
 mod section;
 mod setting;
 mod value;
@@ -19,9 +22,11 @@ use std::path::Path;
 
 pub use crate::decode::FormatConfig;
 pub use database::DatabaseConfig;
-pub use dsn::{Dsn, host_name};
+pub use dsn::{DatabaseTls, Dsn, DsnProblem, SslMode, host_name};
+pub use kafka_security::{KafkaLogin, KafkaSecurity, KafkaTls, SaslMechanism};
 pub use problem::{Place, Problem};
 pub use reader::{PREFIX, Variables};
+pub use secret::Secret;
 pub use section::{
     BatchConfig, DeadLetterConfig, HttpConfig, KafkaConfig, LogConfig, LogFormat, RejectionConfig,
     ShutdownConfig, SourceConfig, Start,

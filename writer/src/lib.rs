@@ -57,4 +57,5 @@ pub mod survey;
 #[cfg(test)]
 mod testing;
 pub mod text_table;
+pub mod tls;
 pub mod worker;

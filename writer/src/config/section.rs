@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytesize::ByteSize;
 use jiff::Timestamp;
 
+use super::kafka_security::{self, KafkaSecurity};
 use super::reader::Reader;
 use super::value;
 
@@ -38,6 +39,8 @@ pub struct KafkaConfig {
     pub bootstrap_servers: String,
     /// The group whose offsets are kept for lag tools. The writer itself never reads them.
     pub group_id: String,
+    /// How the connections are protected, and as whom the writer logs in.
+    pub security: KafkaSecurity,
 }
 
 /// How large a batch may grow while the one before it is merged.
@@ -149,7 +152,12 @@ pub(super) fn kafka(reader: &mut Reader<'_>, source: Option<&SourceConfig>) -> O
     }
     let group_id = value::text(reader, "kafka", "group_id");
     let group_id = group_id.or_else(|| source.map(|source| format!("forebay.{}", source.name)));
-    Some(KafkaConfig { bootstrap_servers: bootstrap_servers?, group_id: group_id? })
+    let security = kafka_security::security(reader);
+    Some(KafkaConfig {
+        bootstrap_servers: bootstrap_servers?,
+        group_id: group_id?,
+        security: security?,
+    })
 }
 
 pub(super) fn batch(reader: &mut Reader<'_>) -> BatchConfig {
