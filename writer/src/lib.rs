@@ -48,6 +48,7 @@ pub mod retry;
 pub mod run;
 pub mod session;
 pub mod stage;
+pub mod stopped_partition;
 pub mod survey;
 #[cfg(test)]
 mod testing;

@@ -41,6 +41,8 @@ pub const REWINDS_TOTAL: &str = "forebay_rewinds_total";
 pub const FENCED_MERGES_TOTAL: &str = "forebay_fenced_merges_total";
 /// Commits of unknown outcome.
 pub const UNKNOWN_COMMITS_TOTAL: &str = "forebay_unknown_commits_total";
+/// Partitions that are stopped until a person acts, by topic and partition.
+pub const STOPPED_PARTITIONS: &str = "forebay_stopped_partitions";
 /// Bytes that are buffered.
 pub const BUFFERED_BYTES: &str = "forebay_buffered_bytes";
 /// Errors of the consumer, by librdkafka's name.
@@ -85,6 +87,8 @@ pub struct Metrics {
     pub fenced_merges: IntCounter,
     /// Commits of unknown outcome.
     pub unknown_commits: IntCounter,
+    /// Labels: topic, partition. 1 while it is stopped.
+    pub stopped_partitions: IntGaugeVec,
     /// Bytes of the open batch and the one in flight.
     pub buffered_bytes: IntGauge,
     /// Labels: code.
@@ -129,6 +133,11 @@ impl Metrics {
             rewinds: add.counter(REWINDS_TOTAL, "Partitions whose stored progress went back")?,
             fenced_merges: add.counter(FENCED_MERGES_TOTAL, "Merges that were fenced off")?,
             unknown_commits: add.counter(UNKNOWN_COMMITS_TOTAL, "Commits of unknown outcome")?,
+            stopped_partitions: add.int_gauges(
+                STOPPED_PARTITIONS,
+                "1 for each partition that is stopped until a person acts",
+                partition,
+            )?,
             buffered_bytes: add.int_gauge(BUFFERED_BYTES, "Bytes read and not yet committed")?,
             consumer_errors: add.counters(
                 CONSUMER_ERRORS_TOTAL,

@@ -27,6 +27,7 @@ use crate::kafka::KafkaConsumer;
 use crate::metrics::Metrics;
 use crate::retry::{Place, Verdict};
 use crate::session::Session;
+use crate::stopped_partition::StoppedPartitions;
 
 /// How often a batch is tried again on the same session.
 const RETRIES: u32 = 8;
@@ -43,6 +44,8 @@ pub struct Surroundings {
     pub metrics: Arc<Metrics>,
     /// The health.
     pub health: Arc<Health>,
+    /// What is stopped.
+    pub stopped: Arc<StoppedPartitions>,
     /// Turns true when the process is to end.
     pub shutdown: watch::Receiver<bool>,
 }
