@@ -24,6 +24,10 @@ grant execute on function
     forebay.record_dead_letters(text, text[], int4[], int8[], int8[], bytea[], jsonb[], bytea[], text[], text[], text[], text[], text[])
     to forebay_writer;
 grant select on forebay.target, forebay.progress to forebay_writer;
+grant execute on function
+    forebay.resume(text, text, int4, int8, int8, text),
+    forebay.skip_unreadable(text, text, int4, int8, int8, text, text)
+    to forebay_admin, forebay_writer;
 
 grant select on forebay.progress, forebay.watermark to forebay_reader;
 grant execute on function forebay.outcome(text, text, int4, int8) to forebay_reader;

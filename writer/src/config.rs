@@ -5,6 +5,7 @@
 
 mod database;
 mod dsn;
+mod memory;
 mod problem;
 mod reader;
 mod section;
@@ -19,6 +20,7 @@ use std::path::Path;
 pub use crate::decode::FormatConfig;
 pub use database::DatabaseConfig;
 pub use dsn::{Dsn, host_name};
+pub use memory::MemoryConfig;
 pub use problem::{Place, Problem};
 pub use reader::{PREFIX, Variables};
 pub use section::{
@@ -27,6 +29,9 @@ pub use section::{
 };
 
 use reader::Reader;
+
+/// Workers of a process.
+const WORKERS: u64 = 1;
 
 /// All settings of a writer.
 #[derive(Debug, Clone)]
@@ -41,6 +46,8 @@ pub struct Config {
     pub format: FormatConfig,
     /// How large a batch may grow.
     pub batch: BatchConfig,
+    /// What is buffered at most.
+    pub memory: MemoryConfig,
     /// How many rejections are too many.
     pub rejections: RejectionConfig,
     /// Where metrics and health are served.
@@ -77,7 +84,8 @@ impl Config {
         let kafka = section::kafka(&mut reader, source.as_ref());
         let database = database::database(&mut reader);
         let format = section::format(&mut reader);
-        let batch = section::batch(&mut reader);
+        let memory = memory::memory(&mut reader, WORKERS);
+        let batch = section::batch(&mut reader, &memory, WORKERS);
         let rejections = section::rejections(&mut reader);
         let http = section::http(&mut reader);
         let log = section::log(&mut reader);
@@ -85,7 +93,18 @@ impl Config {
         let problems = reader.finish();
         match (source, kafka, database, format) {
             (Some(source), Some(kafka), Some(database), Some(format)) if problems.is_empty() => {
-                Ok(Self { source, kafka, database, format, batch, rejections, http, log, shutdown })
+                Ok(Self {
+                    source,
+                    kafka,
+                    database,
+                    format,
+                    batch,
+                    memory,
+                    rejections,
+                    http,
+                    log,
+                    shutdown,
+                })
             }
             _ => Err(problems),
         }

@@ -3,7 +3,6 @@
 use rdkafka::error::KafkaError;
 
 use crate::catalog::CatalogError;
-use crate::claim::OutOfLog;
 use crate::consume::ConsumeError;
 use crate::decode::FormatError;
 use crate::extension::Unusable;
@@ -33,12 +32,12 @@ pub enum Failure {
     /// The Kafka client can't be made.
     #[error("make a Kafka client: {0}")]
     Client(KafkaError),
-    /// The log does not have what progress says is next.
-    #[error("{}", join(.0))]
-    OutOfLog(Vec<OutOfLog>),
     /// The consumer ended.
     #[error(transparent)]
     Consume(#[from] ConsumeError),
+    /// A stopped partition may be read again.
+    #[error("a stopped partition is free again")]
+    Released,
     /// The server warned while it committed.
     #[error(
         "commit batch: the server warned that the commit may not have reached its synchronous \
@@ -70,17 +69,17 @@ impl Failure {
         match self {
             Self::Database(error) => error.verdict(),
             Self::Consume(ConsumeError::Stop(_))
-            | Self::OutOfLog(_)
             | Self::Extension(Unusable::Missing | Unusable::TooOld { .. })
             | Self::Encoding(_)
             | Self::Format(_)
             | Self::TooManyRejections { .. } => Verdict::Stop,
             // A grant may come at any time, and is the world's, as a topic is.
             Self::Extension(Unusable::NoGrant { .. })
-            | Self::Consume(ConsumeError::ClaimAgain(_))
+            | Self::Consume(ConsumeError::ClaimAgain(_) | ConsumeError::Partitions(_))
             | Self::Survey(_)
             | Self::Client(_)
             | Self::UnknownCommit
+            | Self::Released
             | Self::Background => Verdict::ClaimAgain,
         }
     }
@@ -89,6 +88,7 @@ impl Failure {
     pub fn component(&self) -> Component {
         match self {
             Self::Database(error) if error.verdict() == Verdict::Fenced => Component::Claim,
+            Self::Released => Component::Claim,
             Self::Database(_)
             | Self::Extension(_)
             | Self::Encoding(_)
@@ -96,9 +96,7 @@ impl Failure {
             | Self::UnknownCommit
             | Self::TooManyRejections { .. }
             | Self::Background => Component::Database,
-            Self::Survey(_) | Self::Client(_) | Self::OutOfLog(_) | Self::Consume(_) => {
-                Component::Broker
-            }
+            Self::Survey(_) | Self::Client(_) | Self::Consume(_) => Component::Broker,
         }
     }
 
@@ -127,7 +125,3 @@ impl From<CatalogError> for Failure {
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct LoudStop(pub String);
-
-fn join(errors: &[OutOfLog]) -> String {
-    errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
-}

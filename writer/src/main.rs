@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use forebay_writer::cli::{Arguments, Command};
 use forebay_writer::config::{Config, PREFIX};
-use forebay_writer::{check, logging, run};
+use forebay_writer::{check, logging, resume, run};
 
 /// The command line or the configuration is wrong (`EX_USAGE`).
 const USAGE: u8 = 64;
@@ -24,8 +24,7 @@ fn main() -> ExitCode {
             return if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS };
         }
     };
-    let (Command::Run(argument) | Command::Check(argument)) = &arguments.command;
-    let config = match load(&argument.config) {
+    let config = match load(arguments.command.config()) {
         Ok(config) => config,
         Err(code) => return code,
     };
@@ -52,6 +51,14 @@ fn main() -> ExitCode {
                 }
             }
         }
+        Command::Resume(arguments) => match runtime.block_on(resume::resume(config, arguments)) {
+            Ok(true) => ExitCode::SUCCESS,
+            Ok(false) => ExitCode::from(STOPPED),
+            Err(error) => {
+                eprintln!("forebay: {error}");
+                ExitCode::from(STOPPED)
+            }
+        },
         Command::Check(_) => match runtime.block_on(check::check(&config)) {
             true => ExitCode::SUCCESS,
             false => ExitCode::from(STOPPED),

@@ -10,6 +10,7 @@ use tracing::{error, info, warn};
 
 use crate::backoff::{Backoff, shown};
 use crate::claim::Claim;
+use crate::consume::ConsumeError;
 use crate::failure::{Failure, LoudStop};
 use crate::health::Component;
 use crate::position::{Offset, Partition, Topic};
@@ -90,13 +91,17 @@ impl Pipeline {
         self.notice_rewinds(worker.claim());
         let (committed, backoff, fenced) =
             (&mut self.committed, &mut self.backoff, &mut self.fenced);
-        worker
+        let worked = worker
             .work(|claim| {
                 backoff.reset();
                 fenced.reset();
                 remember(committed, claim);
             })
-            .await?;
+            .await;
+        if let Err(Failure::Consume(ConsumeError::Partitions(stops))) = &worked {
+            self.surroundings.stop_partitions(worker.claim(), stops);
+        }
+        worked?;
         worker.say_goodbye().await;
         info!("merged everything that was read");
         Ok(())

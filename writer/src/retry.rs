@@ -22,6 +22,8 @@ pub enum Place {
     DeadLetters,
     /// Committing.
     Commit,
+    /// Changing progress for a person.
+    Resume,
 }
 
 impl Place {
@@ -36,6 +38,7 @@ impl Place {
             Self::Merge => "merge batch",
             Self::DeadLetters => "record dead letters",
             Self::Commit => "commit batch",
+            Self::Resume => "resume partition",
         }
     }
 }

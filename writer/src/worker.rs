@@ -4,6 +4,7 @@
 //! by a failure, all of it is dropped.
 
 mod begin;
+mod look;
 mod transaction;
 
 use std::sync::Arc;
@@ -27,7 +28,7 @@ use crate::kafka::KafkaConsumer;
 use crate::metrics::Metrics;
 use crate::retry::{Place, Verdict};
 use crate::session::Session;
-use crate::stopped_partition::StoppedPartitions;
+use crate::stopped_partition::{Mark, PartitionStop, StoppedPartitions};
 
 /// How often a batch is tried again on the same session.
 const RETRIES: u32 = 8;
@@ -48,6 +49,18 @@ pub struct Surroundings {
     pub stopped: Arc<StoppedPartitions>,
     /// Turns true when the process is to end.
     pub shutdown: watch::Receiver<bool>,
+}
+
+impl Surroundings {
+    /// Stops partitions of a claim until their progress is another than it is now.
+    pub fn stop_partitions(&self, claim: &Claim, stops: &[PartitionStop]) {
+        for stop in stops {
+            if let Some(claimed) = claim.get(&stop.topic, stop.partition) {
+                let mark = Mark { token: claimed.token, next_offset: claimed.next_offset };
+                self.stopped.stop(stop, mark);
+            }
+        }
+    }
 }
 
 /// A worker with its claim.
@@ -75,6 +88,7 @@ impl Worker {
         let mut shutdown = self.surroundings.shutdown.clone();
         let mut draining = false;
         let mut spare = Box::new(EventBatch::new());
+        let mut look = tokio::time::interval(look::INTERVAL);
         loop {
             let taken = tokio::select! {
                 biased;
@@ -82,6 +96,12 @@ impl Worker {
                 _ = shutdown.wait_for(|stop| *stop), if !draining => {
                     draining = true;
                     self.hand_over.stop();
+                    continue;
+                }
+                _ = look.tick() => {
+                    if self.released().await? {
+                        return Err(Failure::Released);
+                    }
                     continue;
                 }
                 taken = self.hand_over.take(std::mem::take(&mut spare)) => taken,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytesize::ByteSize;
 use jiff::Timestamp;
 
+use super::memory::{self, MemoryConfig};
 use super::reader::Reader;
 use super::value;
 use crate::decode::FormatConfig;
@@ -184,11 +185,10 @@ pub(super) fn format(reader: &mut Reader<'_>) -> Option<FormatConfig> {
     }
 }
 
-pub(super) fn batch(reader: &mut Reader<'_>) -> BatchConfig {
-    let (least, most) = (ByteSize::kib(64), ByteSize::gib(1));
+pub(super) fn batch(reader: &mut Reader<'_>, memory: &MemoryConfig, workers: u64) -> BatchConfig {
     BatchConfig {
         max_rows: value::count(reader, "batch", "max_rows", 20_000, (1, 10_000_000)),
-        max_bytes: value::size(reader, "batch", "max_bytes", ByteSize::mib(16), (least, most)),
+        max_bytes: memory::batch(reader, memory, workers),
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tracing::info;
 
-use super::{Surroundings, Worker};
+use super::{Surroundings, Worker, look};
 use crate::catalog::Catalog;
 use crate::claim::Claim;
 use crate::config::Config;
@@ -30,12 +30,15 @@ impl Worker {
             surroundings.health.down(failure.component(), failure.to_string());
         }
         let (session, decoder) = database?;
-        let (consumer, survey) = broker?;
+        let (consumer, mut survey) = broker?;
+        look::released(&surroundings, &session).await?;
+        survey.partitions.retain(|one| !surroundings.stopped.contains(&one.topic, one.partition));
         failpoint::hit(failpoint::CONSUME_BEFORE_CLAIM).await;
         let Surroundings { config, metrics, health, .. } = &surroundings;
         let claim = Claim::take(&session, &config.source.name, &claimant(), &survey).await?;
         metrics.claims.inc();
-        claim.check(&survey).map_err(Failure::OutOfLog)?;
+        let (expected, stops) = claim.check(&survey);
+        surroundings.stop_partitions(&claim, &stops);
         metrics.lag.claimed(claim.standings(&survey));
         health.up(Component::Claim);
         log(config, &claim, &survey);
@@ -46,7 +49,8 @@ impl Worker {
             Cap { rows, bytes },
             metrics.buffered_bytes.clone(),
         ));
-        let thread = consume::start(consumer.clone(), &claim, hand_over.clone(), metrics.clone())?;
+        let (kafka, metrics) = (config.kafka.clone(), metrics.clone());
+        let thread = consume::start(kafka, consumer.clone(), expected, hand_over.clone(), metrics)?;
         let thread = Some(thread);
         Ok(Self { surroundings, session, decoder, claim, consumer, hand_over, thread })
     }
@@ -74,7 +78,8 @@ async fn broker(surroundings: &Surroundings) -> Result<(Arc<KafkaConsumer>, Surv
     let asked = config.clone();
     // All of it blocks, the end of a consumer that is of no use included.
     let looked = tokio::task::spawn_blocking(move || {
-        let consumer = kafka::consumer(&asked.kafka, reporter).map_err(Failure::Client)?;
+        let consumer =
+            kafka::consumer(&asked.kafka, &asked.memory, reporter).map_err(Failure::Client)?;
         let Config { kafka, source, .. } = &*asked;
         let survey = survey(&consumer, &kafka.bootstrap_servers, &source.topics, source.start)?;
         Ok::<_, Failure>((Arc::new(consumer), survey))
