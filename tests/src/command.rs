@@ -74,10 +74,29 @@ pub async fn run(stack: &Stack, config: &WriterConfig) -> Result<Ended> {
     with_config(stack, "run", config).await
 }
 
+/// Runs `forebay resume` with a configuration and what comes after it.
+///
+/// # Errors
+///
+/// As [`forebay`].
+pub async fn resume(stack: &Stack, config: &WriterConfig, arguments: &[&str]) -> Result<Ended> {
+    with_arguments(stack, "resume", config, arguments).await
+}
+
 async fn with_config(stack: &Stack, subcommand: &str, config: &WriterConfig) -> Result<Ended> {
+    with_arguments(stack, subcommand, config, &[]).await
+}
+
+async fn with_arguments(
+    stack: &Stack,
+    subcommand: &str,
+    config: &WriterConfig,
+    more: &[&str],
+) -> Result<Ended> {
     let path = stack.scratch().join(format!("{}.toml", unique("command")));
     config.write(&path)?;
     let file = path.to_str().context("path of the configuration")?;
-    let ended = forebay(stack, &[subcommand, "--config", file], config.environment()).await?;
+    let arguments = [&[subcommand, "--config", file], more].concat();
+    let ended = forebay(stack, &arguments, config.environment()).await?;
     Ok(Ended { config_file: Some(path), ..ended })
 }

@@ -61,22 +61,18 @@ pub fn consumer(
     KafkaConsumer::from_config_and_context(&settings, reporter)
 }
 
-/// What a probe fetches at a time, unless there is a reason for more.
-pub const PROBE_FETCH: u64 = 16 << 10;
+/// What a probe fetches at a time.
+const PROBE_FETCH: u64 = 16 << 10;
 
 /// A consumer that is to look at single records: it answers soon, and takes little memory.
 ///
 /// # Errors
 /// As [`consumer`].
-pub fn probe(
-    config: &KafkaConfig,
-    reporter: Reporter,
-    fetch_bytes: u64,
-) -> KafkaResult<KafkaConsumer> {
+pub fn probe(config: &KafkaConfig, reporter: Reporter) -> KafkaResult<KafkaConsumer> {
     let mut settings = settings(config);
     settings.set("fetch.wait.max.ms", "20");
     settings.set("queued.max.messages.kbytes", "64");
-    bound_fetches(&mut settings, fetch_bytes);
+    bound_fetches(&mut settings, PROBE_FETCH);
     KafkaConsumer::from_config_and_context(&settings, reporter)
 }
 

@@ -127,7 +127,7 @@ fn look(
     (topic, partition): (Topic, Partition),
     go_on: GoOn,
 ) -> Result<Decided, ResumeError> {
-    let consumer = kafka::probe(&config.kafka, reporter()?, kafka::PROBE_FETCH)?;
+    let consumer = kafka::probe(&config.kafka, reporter()?)?;
     let start = match go_on {
         GoOn::At(time) => Start::At(time),
         _ => Start::Earliest,
@@ -150,7 +150,7 @@ fn look_for_readable(
     (topic, partition): (Topic, Partition),
     next_offset: Offset,
 ) -> Result<Decided, ResumeError> {
-    let consumer = kafka::probe(&config.kafka, reporter()?, readable::FETCH)?;
+    let consumer = kafka::probe(&config.kafka, reporter()?)?;
     let (cluster_id, surveyed) = look_at(&consumer, config, &topic, partition, Start::Earliest)?;
     let log = LogRange { low: surveyed.low, high: surveyed.high };
     let found = readable::find(&consumer, &topic, partition, next_offset, log)?;

@@ -27,7 +27,7 @@ pub fn name(
     expected: &[Expected],
     error: &KafkaError,
 ) -> ConsumeError {
-    let probe = match kafka::probe(config, reporter, kafka::PROBE_FETCH) {
+    let probe = match kafka::probe(config, reporter) {
         Ok(probe) => probe,
         Err(failure) => return ConsumeError::ClaimAgain(format!("read: {error}; {failure}")),
     };

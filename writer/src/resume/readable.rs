@@ -1,4 +1,7 @@
-//! Finds the first record that can be read behind what can't.
+//! Finds the first offset that can be read behind what can't.
+//!
+//! Each offset is tried with an assignment of its own: once librdkafka has met a damaged batch, it
+//! does not find the next one by itself.
 
 use std::time::{Duration, Instant};
 
@@ -12,18 +15,11 @@ use crate::kafka::KafkaConsumer;
 use crate::log_check::LogRange;
 use crate::position::{Offset, Partition, Topic};
 
-/// So much that several damaged batches and one that can be read come in one answer: the client
-/// asks for a damaged one again, and does not go past it, if nothing else comes with it.
-pub(super) const FETCH: u64 = 16 << 20;
-
-/// How long to look.
+/// How long one offset may take to be read, or not.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How often the same answer comes before it is taken for all there is.
-const SAME_ANSWERS: u32 = 5;
-
-/// So many dead letters at most.
-const MOST: i64 = 1_000_000;
+/// So many dead letters at most: a few milliseconds each to look for.
+const MOST: i64 = 100_000;
 
 /// Why nothing is skipped.
 #[derive(Debug, thiserror::Error)]
@@ -35,7 +31,11 @@ pub enum NotSkipped {
     )]
     Readable(Offset),
     /// The log does not have it.
-    #[error("offset {next_offset} is not in the log, which has {} to {}; choose an offset with --from", log.low, log.high)]
+    #[error(
+        "offset {next_offset} is not in the log, which has {} to {}; choose an offset with --from",
+        log.low,
+        log.high
+    )]
     OutOfLog {
         /// Where progress is.
         next_offset: Offset,
@@ -43,13 +43,16 @@ pub enum NotSkipped {
         log: LogRange,
     },
     /// Too many for dead letters.
-    #[error(
-        "{0} offsets can't be read, too many to keep as dead letters; choose an offset with --from"
-    )]
-    TooMany(i64),
+    #[error("the {MOST} offsets from {0} on can't be read; choose an offset with --from")]
+    TooMany(Offset),
     /// The broker does not say.
-    #[error("the broker gives neither a record nor an error within 10 s: {0}")]
-    NoAnswer(String),
+    #[error("offset {offset} gives neither a record nor an error within 10 s: {reason}")]
+    NoAnswer {
+        /// What was asked for.
+        offset: Offset,
+        /// What was answered instead.
+        reason: String,
+    },
 }
 
 /// The first offset that can be read, and why those before it can't.
@@ -59,7 +62,7 @@ pub(super) struct Found {
     pub reason: String,
 }
 
-/// Reads from `next_offset` on until a record comes. Blocks, within a bound.
+/// Tries one offset after the other, from `next_offset` on. Blocks, within bounds.
 pub(super) fn find(
     consumer: &KafkaConsumer,
     topic: &Topic,
@@ -70,51 +73,45 @@ pub(super) fn find(
     if next_offset < log.low || next_offset >= log.high {
         return Err(NotSkipped::OutOfLog { next_offset, log });
     }
-    let mut list = TopicPartitionList::new();
-    list.add_partition_offset(topic.as_str(), partition.0, KafkaOffset::Offset(next_offset.0))
-        .and_then(|()| consumer.assign(&list))
-        .map_err(|error| NotSkipped::NoAnswer(error.to_string()))?;
-    let (offset, error) = read(consumer, next_offset, log.high)?;
-    let count = offset.0 - next_offset.0;
-    if count > MOST {
-        return Err(NotSkipped::TooMany(count));
+    let damage = damage_at(consumer, topic, partition, next_offset)?;
+    let damage = damage.ok_or(NotSkipped::Readable(next_offset))?;
+    let mut offset = next_offset.next();
+    while offset < log.high && damage_at(consumer, topic, partition, offset)?.is_some() {
+        offset = offset.next();
+        if offset.0 - next_offset.0 > MOST {
+            return Err(NotSkipped::TooMany(next_offset));
+        }
     }
-    Ok(Found {
-        offset,
-        reason: format!("read {topic}/{partition} at offset {next_offset}: {error}"),
-    })
+    let reason = format!("read {topic}/{partition} at offset {next_offset}: {damage}");
+    Ok(Found { offset, reason })
 }
 
-fn read(
+/// The error with which reading at this offset fails; none if it does not.
+fn damage_at(
     consumer: &KafkaConsumer,
-    next_offset: Offset,
-    high: Offset,
-) -> Result<(Offset, KafkaError), NotSkipped> {
+    topic: &Topic,
+    partition: Partition,
+    offset: Offset,
+) -> Result<Option<KafkaError>, NotSkipped> {
+    let no_answer = |reason: String| NotSkipped::NoAnswer { offset, reason };
+    let mut alone = TopicPartitionList::new();
+    alone
+        .add_partition_offset(topic.as_str(), partition.0, KafkaOffset::Offset(offset.0))
+        .and_then(|()| consumer.assign(&alone))
+        .map_err(|error| no_answer(error.to_string()))?;
     let deadline = Instant::now() + PATIENCE;
-    let (mut damage, mut other) = (None, "nothing was answered".to_owned());
-    let mut answers = 0;
+    let mut other = "nothing was answered".to_owned();
     while Instant::now() < deadline {
-        let readable = match consumer.poll(Duration::from_millis(100)) {
-            None => continue,
-            Some(Ok(message)) => Offset(message.offset()),
-            Some(Err(KafkaError::PartitionEOF(_))) => high,
+        match consumer.poll(Duration::from_millis(100)) {
+            None => {}
+            Some(Ok(message)) if message.offset() < offset.0 => {}
+            Some(Ok(_) | Err(KafkaError::PartitionEOF(_))) => return Ok(None),
             Some(Err(error)) if verdict(&error) == Verdict::StopPartition => {
-                damage = Some(error);
-                answers += 1;
-                if answers < SAME_ANSWERS {
-                    continue;
-                }
-                high
+                return Ok(Some(error));
             }
-            Some(Err(error)) => {
-                other = error.to_string();
-                continue;
-            }
-        };
-        return match damage {
-            Some(error) => Ok((readable, error)),
-            None => Err(NotSkipped::Readable(next_offset)),
-        };
+            // That of the offset before may still come.
+            Some(Err(error)) => other = error.to_string(),
+        }
     }
-    Err(NotSkipped::NoAnswer(other))
+    Err(no_answer(other))
 }
