@@ -43,6 +43,7 @@ extension_sql_file!(
 extension_sql_file!("../../sql/progress.sql", name = "progress", requires = ["bootstrap"]);
 extension_sql_file!("../../sql/dead_letter.sql", name = "dead_letter", requires = ["bootstrap"]);
 extension_sql_file!("../../sql/claim.sql", name = "claim", requires = ["progress"]);
+extension_sql_file!("../../sql/ownership.sql", name = "ownership", requires = ["bootstrap"]);
 extension_sql_file!("../../sql/stage.sql", name = "stage", requires = ["target"]);
 extension_sql_file!(
     "../../sql/target_api.sql",

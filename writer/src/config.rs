@@ -23,7 +23,7 @@ pub use problem::{Place, Problem};
 pub use reader::{PREFIX, Variables};
 pub use section::{
     BatchConfig, HttpConfig, KafkaConfig, LogConfig, LogFormat, RejectionConfig, ShutdownConfig,
-    SourceConfig, Start,
+    SourceConfig, Start, WorkersConfig,
 };
 
 use reader::Reader;
@@ -39,6 +39,8 @@ pub struct Config {
     pub database: DatabaseConfig,
     /// How a message becomes rows.
     pub format: FormatConfig,
+    /// How many workers share the partitions.
+    pub workers: WorkersConfig,
     /// How large a batch may grow.
     pub batch: BatchConfig,
     /// How many rejections are too many.
@@ -77,6 +79,7 @@ impl Config {
         let kafka = section::kafka(&mut reader, source.as_ref());
         let database = database::database(&mut reader);
         let format = section::format(&mut reader);
+        let workers = section::workers(&mut reader);
         let batch = section::batch(&mut reader);
         let rejections = section::rejections(&mut reader);
         let http = section::http(&mut reader);
@@ -85,7 +88,18 @@ impl Config {
         let problems = reader.finish();
         match (source, kafka, database, format) {
             (Some(source), Some(kafka), Some(database), Some(format)) if problems.is_empty() => {
-                Ok(Self { source, kafka, database, format, batch, rejections, http, log, shutdown })
+                Ok(Self {
+                    source,
+                    kafka,
+                    database,
+                    format,
+                    workers,
+                    batch,
+                    rejections,
+                    http,
+                    log,
+                    shutdown,
+                })
             }
             _ => Err(problems),
         }

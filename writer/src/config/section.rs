@@ -39,6 +39,13 @@ pub struct KafkaConfig {
     pub group_id: String,
 }
 
+/// The workers of a process.
+#[derive(Debug, Clone)]
+pub struct WorkersConfig {
+    /// How many: each has a connection, batches and a share of the partitions of its own.
+    pub count: usize,
+}
+
 /// How large a batch may grow while the one before it is merged.
 #[derive(Debug, Clone)]
 pub struct BatchConfig {
@@ -182,6 +189,11 @@ pub(super) fn format(reader: &mut Reader<'_>) -> Option<FormatConfig> {
                 .unwrap_or_else(|| "FileDatastore@<butlerRoot>".to_owned()),
         }),
     }
+}
+
+pub(super) fn workers(reader: &mut Reader<'_>) -> WorkersConfig {
+    let count = value::count(reader, "workers", "count", 1, (1, 64));
+    WorkersConfig { count: usize::try_from(count).unwrap_or(1) }
 }
 
 pub(super) fn batch(reader: &mut Reader<'_>) -> BatchConfig {
