@@ -48,6 +48,7 @@ extension_sql_file!(
     name = "resume",
     requires = ["progress", "dead_letter"]
 );
+extension_sql_file!("../../sql/ownership.sql", name = "ownership", requires = ["bootstrap"]);
 extension_sql_file!("../../sql/stage.sql", name = "stage", requires = ["target"]);
 extension_sql_file!(
     "../../sql/target_api.sql",

@@ -25,13 +25,10 @@ pub use problem::{Place, Problem};
 pub use reader::{PREFIX, Variables};
 pub use section::{
     BatchConfig, HttpConfig, KafkaConfig, LogConfig, LogFormat, RejectionConfig, ShutdownConfig,
-    SourceConfig, Start,
+    SourceConfig, Start, WorkersConfig,
 };
 
 use reader::Reader;
-
-/// Workers of a process.
-const WORKERS: u64 = 1;
 
 /// All settings of a writer.
 #[derive(Debug, Clone)]
@@ -44,6 +41,8 @@ pub struct Config {
     pub database: DatabaseConfig,
     /// How a message becomes rows.
     pub format: FormatConfig,
+    /// How many workers share the partitions.
+    pub workers: WorkersConfig,
     /// How large a batch may grow.
     pub batch: BatchConfig,
     /// What is buffered at most.
@@ -84,8 +83,9 @@ impl Config {
         let kafka = section::kafka(&mut reader, source.as_ref());
         let database = database::database(&mut reader);
         let format = section::format(&mut reader);
-        let memory = memory::memory(&mut reader, WORKERS);
-        let batch = section::batch(&mut reader, &memory, WORKERS);
+        let workers = section::workers(&mut reader);
+        let memory = memory::memory(&mut reader, workers.count);
+        let batch = section::batch(&mut reader, &memory, workers.count);
         let rejections = section::rejections(&mut reader);
         let http = section::http(&mut reader);
         let log = section::log(&mut reader);
@@ -98,6 +98,7 @@ impl Config {
                     kafka,
                     database,
                     format,
+                    workers,
                     batch,
                     memory,
                     rejections,

@@ -83,6 +83,16 @@ fn bound_fetches(settings: &mut ClientConfig, bytes: u64) {
     }
 }
 
+/// A new consumer that is asked about topics, and never polled: it keeps no statistics.
+///
+/// # Errors
+/// As [`consumer`].
+pub fn watcher(config: &KafkaConfig, reporter: Reporter) -> KafkaResult<KafkaConsumer> {
+    let mut settings = settings(config);
+    settings.set("statistics.interval.ms", "0");
+    KafkaConsumer::from_config_and_context(&settings, reporter)
+}
+
 fn settings(config: &KafkaConfig) -> ClientConfig {
     let mut settings = ClientConfig::new();
     for (name, value) in SETTINGS {

@@ -33,6 +33,14 @@ pub const MERGES_TOTAL: &str = "forebay_merges_total";
 pub const SUBTRANSACTIONS_TOTAL: &str = "forebay_merge_subtransactions_total";
 /// Batches tried again on the same session, by SQLSTATE.
 pub const RETRIES_TOTAL: &str = "forebay_retries_total";
+/// Writers of the source that live and can take partitions.
+pub const LIVE_WRITERS: &str = "forebay_live_writers";
+/// Partitions that this process owns.
+pub const OWNED_PARTITIONS: &str = "forebay_owned_partitions";
+/// Partitions that this process began to own.
+pub const TAKE_OVERS_TOTAL: &str = "forebay_take_overs_total";
+/// Partitions that this process gave back.
+pub const GIVE_BACKS_TOTAL: &str = "forebay_give_backs_total";
 /// Claims that succeeded.
 pub const CLAIMS_TOTAL: &str = "forebay_claims_total";
 /// Claims that found progress below what was committed.
@@ -81,6 +89,14 @@ pub struct Metrics {
     pub subtransactions: IntCounter,
     /// Labels: sqlstate.
     pub retries: IntCounterVec,
+    /// Writers of the source.
+    pub live_writers: IntGauge,
+    /// Partitions owned.
+    pub owned_partitions: IntGauge,
+    /// Partitions taken.
+    pub take_overs: IntCounter,
+    /// Partitions given back.
+    pub give_backs: IntCounter,
     /// Successful claims.
     pub claims: IntCounter,
     /// Progress that went back.
@@ -133,6 +149,12 @@ impl Metrics {
             merges: add.counters(MERGES_TOTAL, "Merges by path", &["path"])?,
             subtransactions: add.counter(SUBTRANSACTIONS_TOTAL, "Subtransactions of merges")?,
             retries: add.counters(RETRIES_TOTAL, "Batches tried again", &["sqlstate"])?,
+            live_writers: add.int_gauge(LIVE_WRITERS, "Live writers of the source")?,
+            owned_partitions: add
+                .int_gauge(OWNED_PARTITIONS, "Partitions that this process owns")?,
+            take_overs: add
+                .counter(TAKE_OVERS_TOTAL, "Partitions that this process began to own")?,
+            give_backs: add.counter(GIVE_BACKS_TOTAL, "Partitions that this process gave back")?,
             claims: add.counter(CLAIMS_TOTAL, "Successful claims")?,
             rewinds: add.counter(REWINDS_TOTAL, "Partitions whose stored progress went back")?,
             fenced_merges: add.counter(FENCED_MERGES_TOTAL, "Merges that were fenced off")?,
@@ -274,12 +296,12 @@ mod tests {
     fn shows_the_lag_of_claimed_partitions() {
         let metrics = Metrics::new().unwrap();
         let standing = Standing { next_offset: Offset(2), end: Offset(5), last_timestamp_ms: None };
-        metrics.lag.claimed([((Topic::from("t"), Partition(3)), standing)]);
+        metrics.lag.claimed(0, [((Topic::from("t"), Partition(3)), standing)]);
         let text = metrics.render().unwrap();
         let line = format!("{CONSUMER_LAG_OFFSETS}{{partition=\"3\",topic=\"t\"}} 3");
         assert!(text.contains(&line), "{text}");
         assert!(!text.contains(&format!("{CONSUMER_LAG_SECONDS}{{")));
-        metrics.lag.claimed([]);
+        metrics.lag.claimed(0, []);
         assert!(!metrics.render().unwrap().contains(&line));
     }
 }

@@ -8,6 +8,7 @@ mod plan;
 mod progress;
 mod readable;
 
+use std::collections::BTreeSet;
 use std::io::{IsTerminal as _, Write as _};
 use std::sync::Arc;
 
@@ -23,7 +24,7 @@ use crate::log_check::LogRange;
 use crate::metrics::Metrics;
 use crate::position::{Offset, Partition, Topic};
 use crate::session::{DatabaseError, Session};
-use crate::survey::{Survey, SurveyError, Surveyed, survey};
+use crate::survey::{Survey, SurveyError, Surveyed, partitions, survey};
 
 use plan::{Plan, Unreadable};
 use progress::Stored;
@@ -165,12 +166,14 @@ fn look_at(
     partition: Partition,
     start: Start,
 ) -> Result<(Option<String>, Surveyed), ResumeError> {
-    let topics = [topic.as_str().to_owned()];
-    let found = survey(consumer, &config.kafka.bootstrap_servers, &topics, start)?;
-    let Survey { cluster_id, partitions } = found;
-    let surveyed = partitions.into_iter().find(|one| one.partition == partition);
-    let surveyed = surveyed.ok_or_else(|| ResumeError::NoPartition(topic.clone(), partition))?;
-    Ok((cluster_id, surveyed))
+    let servers = &config.kafka.bootstrap_servers;
+    let missing = || ResumeError::NoPartition(topic.clone(), partition);
+    if !partitions(consumer, servers, topic.as_str())?.contains(&partition) {
+        return Err(missing());
+    }
+    let key = BTreeSet::from([(topic.clone(), partition)]);
+    let Survey { cluster_id, mut partitions } = survey(consumer, servers, &key, start)?;
+    Ok((cluster_id, partitions.pop().ok_or_else(missing)?))
 }
 
 /// To nobody: the command ends soon.

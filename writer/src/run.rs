@@ -12,7 +12,7 @@ use crate::failure::LoudStop;
 use crate::health::Health;
 use crate::http::{Shown, serve};
 use crate::metrics::Metrics;
-use crate::pipeline;
+use crate::process;
 use crate::stopped_partition::StoppedPartitions;
 use crate::worker::Surroundings;
 
@@ -46,7 +46,7 @@ pub async fn run(config: Config) -> Result<(), LoudStop> {
         }
     });
     let config = Arc::new(config);
-    pipeline::run(Surroundings { config, metrics, health, stopped, shutdown }).await?;
+    process::run(Surroundings::new(config, metrics, health, stopped, shutdown)).await?;
     info!("forebay writer ends");
     Ok(())
 }

@@ -37,8 +37,8 @@ impl MemoryConfig {
     /// Shares a budget among workers. Two batches take a third of a worker's part, the queue with
     /// what belongs to its records an eighth, a fetch unpacked at 90:1 an eighth; the rest is for
     /// what allocators keep, and for one record in each that is larger than its limit.
-    pub fn of(budget: ByteSize, workers: u64) -> Self {
-        let worker = budget.as_u64().saturating_sub(BASE) / workers.max(1);
+    pub fn of(budget: ByteSize, workers: usize) -> Self {
+        let worker = budget.as_u64().saturating_sub(BASE) / workers.max(1) as u64;
         Self {
             budget,
             queue: ByteSize::b(worker / 12),
@@ -49,14 +49,14 @@ impl MemoryConfig {
     }
 
     /// The least budget that gives a batch of this size to each of so many workers.
-    fn needed_for(batch: ByteSize, workers: u64) -> ByteSize {
+    fn needed_for(batch: ByteSize, workers: usize) -> ByteSize {
         let worker = (batch.as_u64().saturating_mul(4)).max(LEAST_PER_WORKER);
-        let mebibytes = (BASE + worker.saturating_mul(workers)).div_ceil(1 << 20);
+        let mebibytes = (BASE + worker.saturating_mul(workers as u64)).div_ceil(1 << 20);
         ByteSize::mib(mebibytes)
     }
 }
 
-pub(super) fn memory(reader: &mut Reader<'_>, workers: u64) -> MemoryConfig {
+pub(super) fn memory(reader: &mut Reader<'_>, workers: usize) -> MemoryConfig {
     let least = MemoryConfig::needed_for(ByteSize::b(0), workers);
     let default = DEFAULT.max(least);
     let budget = value::size(reader, "memory", "budget", default, (least, ByteSize::gib(64)));
@@ -64,7 +64,7 @@ pub(super) fn memory(reader: &mut Reader<'_>, workers: u64) -> MemoryConfig {
 }
 
 /// The size of a batch: its share of the budget, or what is configured if there is room for it.
-pub(super) fn batch(reader: &mut Reader<'_>, memory: &MemoryConfig, workers: u64) -> ByteSize {
+pub(super) fn batch(reader: &mut Reader<'_>, memory: &MemoryConfig, workers: usize) -> ByteSize {
     let range = (ByteSize::kib(64), ByteSize::gib(1));
     let batch = value::size(reader, "batch", "max_bytes", memory.batch, range);
     if batch > memory.largest_batch
@@ -106,7 +106,7 @@ mod tests {
                 let buffered = 2 * shares.largest_batch.as_u64()
                     + 3 * shares.queue.as_u64() / 2
                     + 90 * shares.fetch.as_u64();
-                let whole = (16 << 20) + workers * buffered;
+                let whole = (16 << 20) + workers as u64 * buffered;
                 assert!(whole <= budget.as_u64(), "{workers} workers in {budget}: {whole}");
                 assert!(shares.batch <= shares.largest_batch);
             }

@@ -40,6 +40,13 @@ pub struct KafkaConfig {
     pub group_id: String,
 }
 
+/// The workers of a process.
+#[derive(Debug, Clone)]
+pub struct WorkersConfig {
+    /// How many: each has a connection, batches and a share of the partitions of its own.
+    pub count: usize,
+}
+
 /// How large a batch may grow while the one before it is merged.
 #[derive(Debug, Clone)]
 pub struct BatchConfig {
@@ -185,7 +192,12 @@ pub(super) fn format(reader: &mut Reader<'_>) -> Option<FormatConfig> {
     }
 }
 
-pub(super) fn batch(reader: &mut Reader<'_>, memory: &MemoryConfig, workers: u64) -> BatchConfig {
+pub(super) fn workers(reader: &mut Reader<'_>) -> WorkersConfig {
+    let count = value::count(reader, "workers", "count", 1, (1, 64));
+    WorkersConfig { count: usize::try_from(count).unwrap_or(1) }
+}
+
+pub(super) fn batch(reader: &mut Reader<'_>, memory: &MemoryConfig, workers: usize) -> BatchConfig {
     BatchConfig {
         max_rows: value::count(reader, "batch", "max_rows", 20_000, (1, 10_000_000)),
         max_bytes: memory::batch(reader, memory, workers),
