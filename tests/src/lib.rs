@@ -33,8 +33,8 @@
 //!   test is written with;
 //! - [`numbered_stream`] is a stream in which a lost or doubled event shows, and [`gate`] holds a
 //!   writer up inside the database;
-//! - [`dead_letter`] and [`metrics`] are what a writer leaves and tells, and [`command`] is one
-//!   that ends by itself;
+//! - [`dead_letter`] and [`metrics`] are what a writer leaves and tells, [`memory`] is what it
+//!   takes, and [`command`] is one that ends by itself;
 //! - [`butler_sample`] is a real Butler repository, and two visits' events for it;
 //! - [`wait`] is how anything waits: for an event, and not for ever.
 #![forbid(unsafe_code)]
@@ -48,6 +48,7 @@ pub mod dead_letter;
 pub mod endpoint;
 pub mod gate;
 pub mod lifeline;
+pub mod memory;
 pub mod metrics;
 pub mod numbered_stream;
 pub mod port;
