@@ -16,6 +16,7 @@ use super::lock;
 use super::topic_watch::Seen;
 use crate::backoff::{Backoff, shown};
 use crate::failure::{Failure, LoudStop};
+use crate::health::Component;
 use crate::retry::Verdict;
 use crate::session::Session;
 use crate::worker::{Surroundings, open_database};
@@ -52,8 +53,8 @@ impl Steward {
         let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
         loop {
             let Err(failure) = self.keep(&mut backoff).await;
-            let health = &self.surroundings.health;
-            health.down(failure.component(), failure.to_string());
+            self.surroundings.health.down(failure.component(), failure.to_string());
+            self.say_that_nothing_is_claimed();
             if failure.verdict() == Verdict::Stop {
                 return Err(LoudStop(failure.to_string()));
             }
@@ -84,10 +85,20 @@ impl Steward {
         let able = !*self.surroundings.shutdown.borrow()
             && seen.as_ref().is_some_and(|seen| seen.at.elapsed() < BLIND);
         let live = lock::heartbeat(session, writer, source, claimant, able).await?;
-        let Some(seen) = seen else { return Ok(()) };
+        let Some(seen) = seen else {
+            self.say_that_nothing_is_claimed();
+            return Ok(());
+        };
         let owners = lock::owners(session, source, writer, &seen.partitions).await?;
         self.decide(&owners, &live, writer);
         Ok(())
+    }
+
+    /// Unless the workers were told what to own: then it is theirs to say.
+    fn say_that_nothing_is_claimed(&self) {
+        if self.workers.iter().all(|worker| worker.borrow().is_none()) {
+            self.surroundings.health.down(Component::Claim, "no partitions are claimed");
+        }
     }
 
     fn decide(&mut self, owners: &BTreeMap<Key, Owner>, live: &[Uuid], writer: Uuid) {
