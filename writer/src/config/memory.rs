@@ -34,23 +34,23 @@ pub struct MemoryConfig {
 }
 
 impl MemoryConfig {
-    /// Shares a budget among workers. Two batches take a third of a worker's part, the queue with
+    /// Shares a budget among workers. Two batches take a quarter of a worker's part, the queue with
     /// what belongs to its records an eighth, a fetch unpacked at 90:1 an eighth; the rest is for
-    /// what allocators keep, and for one record in each that is larger than its limit.
+    /// what allocators keep, which is nearly as much again, and for records larger than a limit.
     pub fn of(budget: ByteSize, workers: usize) -> Self {
         let worker = budget.as_u64().saturating_sub(BASE) / workers.max(1) as u64;
         Self {
             budget,
             queue: ByteSize::b(worker / 12),
             fetch: ByteSize::b((worker / 768).clamp(16 << 10, 1 << 20)),
-            batch: ByteSize::b(worker / 6),
-            largest_batch: ByteSize::b(worker / 4),
+            batch: ByteSize::b(worker / 8),
+            largest_batch: ByteSize::b(worker / 6),
         }
     }
 
     /// The least budget that gives a batch of this size to each of so many workers.
     fn needed_for(batch: ByteSize, workers: usize) -> ByteSize {
-        let worker = (batch.as_u64().saturating_mul(4)).max(LEAST_PER_WORKER);
+        let worker = (batch.as_u64().saturating_mul(6)).max(LEAST_PER_WORKER);
         let mebibytes = (BASE + worker.saturating_mul(workers as u64)).div_ceil(1 << 20);
         ByteSize::mib(mebibytes)
     }
@@ -92,7 +92,7 @@ mod tests {
         let shares = MemoryConfig::of(ByteSize::mib(64), 1);
         assert_eq!(
             (shares.batch, shares.queue, shares.fetch),
-            (ByteSize::mib(8), ByteSize::mib(4), ByteSize::kib(64))
+            (ByteSize::mib(6), ByteSize::mib(4), ByteSize::kib(64))
         );
     }
 
