@@ -23,9 +23,8 @@ impl Cluster {
         let mut servers = Vec::new();
         for number in 1..=replicas {
             let name = format!("replica{number}");
-            servers.push(
-                Postgres::replica(&directory, &name, primary.endpoint(), THROW_AWAY).await?,
-            );
+            servers
+                .push(Postgres::replica(&directory, &name, primary.endpoint(), THROW_AWAY).await?);
         }
         let first = servers.first().map(Postgres::endpoint);
         let database = Database::create_on(primary.endpoint(), first, prefix).await?;
@@ -179,8 +178,7 @@ async fn writers_on_both_sides_of_a_failover_lose_nothing() -> Result<()> {
     cluster.send_and_merge(150, &left).await?;
     cluster.cut_off(0).await?;
     cluster.promote(0).await?;
-    let mut right =
-        Writer::start(&cluster.stack, cluster.config(&[&cluster.replicas[0]]))?;
+    let mut right = Writer::start(&cluster.stack, cluster.config(&[&cluster.replicas[0]]))?;
     cluster.send_and_merge(300, &right).await?;
     cluster.stream.check_complete().await.context("while the old primary lives")?;
 
