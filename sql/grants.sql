@@ -25,12 +25,12 @@ grant execute on function
     forebay.disown(text, text, int4[]),
     forebay.claim(text, text, int4[], int8[], text, text, interval),
     forebay.stage(regclass[]),
-    forebay.merge(int4, text, forebay.advance[], forebay.staged[], int4[]),
-    forebay.merge_fenced(int4, text, forebay.advance[], forebay.staged[], int4[]),
+    forebay.merge(int4, text, forebay.advance[], forebay.staged[], int4[], text),
+    forebay.merge_fenced(int4, text, forebay.advance[], forebay.staged[], int4[], text),
     forebay.butler_resolve(int4, text, int8),
     forebay.record_dead_letters(text, text[], int4[], int8[], int8[], bytea[], jsonb[], bytea[], text[], text[], text[], text[], text[])
     to forebay_writer;
-grant select on forebay.target, forebay.progress to forebay_writer;
+grant select on forebay.target, forebay.staged_column, forebay.progress to forebay_writer;
 
 grant select on forebay.progress, forebay.watermark to forebay_reader;
 grant execute on function forebay.outcome(text, text, int4, int8) to forebay_reader;

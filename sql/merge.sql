@@ -46,7 +46,7 @@ comment on function forebay.advance_progress(text, forebay.advance[]) is
     'Moves progress by compare-and-swap on (token, next_offset), in order of (topic, partition). FB001 if any row was claimed or moved by another.';
 
 create function forebay.merge_fenced(slot int4, source text, advances forebay.advance[], staged forebay.staged[],
-        rejected int4[]) returns jsonb
+        rejected int4[], suspected text) returns jsonb
     language plpgsql
     security definer
     set search_path = pg_catalog, pg_temp
@@ -66,7 +66,8 @@ begin
         slot,
         array(select s.relation::oid from unnest(staged) s order by s.relation::oid),
         array(select s.rows from unnest(staged) s order by s.relation::oid),
-        coalesce(rejected, '{}'));
+        coalesce(rejected, '{}'),
+        suspected);
     if answer ? 'error' then
         perform forebay.raise_error(answer -> 'error');
     end if;
@@ -74,11 +75,11 @@ begin
         to_jsonb(round(extract(epoch from fenced_at - started)::numeric, 6)));
 end
 $$;
-comment on function forebay.merge_fenced(int4, text, forebay.advance[], forebay.staged[], int4[]) is
+comment on function forebay.merge_fenced(int4, text, forebay.advance[], forebay.staged[], int4[], text) is
     'The part of merge that runs as the extension''s owner.';
 
 create function forebay.merge(slot int4, source text, advances forebay.advance[], staged forebay.staged[],
-        rejected int4[] default '{}') returns jsonb
+        rejected int4[] default '{}', suspected text default null) returns jsonb
     language plpgsql
     set search_path = pg_catalog, pg_temp
 as $$
@@ -86,8 +87,8 @@ begin
     -- A deferred trigger cannot fire where the targets are written. Those that wait already, of
     -- whatever the caller has written itself, fire here: with the caller's rights, no others.
     set constraints all immediate;
-    return forebay.merge_fenced(slot, source, advances, staged, rejected);
+    return forebay.merge_fenced(slot, source, advances, staged, rejected, suspected);
 end
 $$;
-comment on function forebay.merge(int4, text, forebay.advance[], forebay.staged[], int4[]) is
-    'Merges what this transaction has staged in the slot, and advances progress, or raises. Answers per target what was inserted, updated, unchanged, deleted, and which events were rejected and why.';
+comment on function forebay.merge(int4, text, forebay.advance[], forebay.staged[], int4[], text) is
+    'Merges what this transaction has staged in the slot, and advances progress, or raises. Answers per target what was inserted, updated, unchanged, deleted, and which events were rejected and why. An event that raises the SQLSTATE suspected is rejected, too, if others of the batch are merged.';

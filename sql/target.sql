@@ -3,11 +3,12 @@ create table forebay.target (
     relation regclass not null unique,
     key name[],
     on_conflict text not null
-        check (on_conflict in ('update', 'ignore', 'identical', 'append', 'resolve')),
+        check (on_conflict in ('update', 'ignore', 'newest', 'identical', 'insert', 'append', 'resolve')),
     version name,
     compare name[],
     created_at timestamptz not null default now(),
     constraint key_for_policy check ((key is null) = (on_conflict in ('append', 'resolve'))),
+    constraint version_for_policy check ((version is null) = (on_conflict <> 'newest')),
     constraint compare_for_policy check (compare is null or on_conflict = 'identical')
 );
 comment on table forebay.target is
@@ -17,26 +18,25 @@ comment on column forebay.target.relation is 'The table that the merge writes.';
 comment on column forebay.target.key is
     'The columns that identify a row: those of a unique, not deferrable, not partial index. Null where the policy has no key.';
 comment on column forebay.target.on_conflict is
-    'What an existing row with the same key means: update, ignore, identical; append: the target has no key; resolve: rows are only staged, and a format''s own function turns them into rows of other targets.';
-comment on column forebay.target.version is 'Reserved for the policy newest.';
+    'What an existing row with the same key means: update, ignore, newest, identical, insert; append: the target has no key; resolve: rows are only staged, and a format''s own function turns them into rows of other targets.';
+comment on column forebay.target.version is 'Policy newest: the column that says which of two rows is newer.';
 comment on column forebay.target.compare is
     'Policy identical: the columns that must be equal. Null: all that the event names.';
 comment on column forebay.target.created_at is 'When the target was registered.';
 select pg_catalog.pg_extension_config_dump('forebay.target', 'where on_conflict <> ''resolve''');
 select pg_catalog.pg_extension_config_dump('forebay.target_id_seq', '');
 
-create function forebay.staging_columns(target_relation oid)
-    returns table (attnum int2, attname name, atttypid oid)
-    language sql stable
-    set search_path = pg_catalog, pg_temp
-as $$
-    select a.attnum, a.attname, a.atttypid
-    from pg_attribute a
-    where a.attrelid = target_relation and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''
-    order by a.attnum
-$$;
-comment on function forebay.staging_columns(oid) is
-    'The columns of a target that are staged: all but the generated ones, in order of attnum.';
+create view forebay.staged_column as
+    select a.attrelid as relation, a.attnum, a.attname::pg_catalog.text as name, a.atttypid as type,
+           a.atttypmod as type_modifier, a.attnotnull as not_null,
+           case when t.typnamespace = 'pg_catalog'::pg_catalog.regnamespace and t.typtype in ('b', 'r', 'm')
+                     and (t.typcategory <> 'A' or a.atttypmod < 0) then t.oid
+                else 'pg_catalog.text'::pg_catalog.regtype::pg_catalog.oid end as staged_type
+    from pg_catalog.pg_attribute a
+    join pg_catalog.pg_type t on t.oid = a.atttypid
+    where a.attnum > 0 and not a.attisdropped and a.attgenerated = '';
+comment on view forebay.staged_column is
+    'The columns of a table that are staged if it is a target: all but the generated ones. staged_type is the type of the staging column: the column''s own, if it comes with PostgreSQL; text, the input literal, for enums, domains, composites, other extensions'' types, and arrays whose elements have a type modifier. Those become values in the merge, with the rights of the target''s owner.';
 
 create function forebay.index_columns(index pg_catalog.pg_index) returns name[]
     language sql stable
@@ -60,24 +60,14 @@ declare
     staging text := format('forebay_staging.%I', staging_name);
     owner_name name;
     column_list text;
-    unstageable text;
 begin
-    -- Checked here too, since the owner may have changed the columns: the code of other types would
-    -- run with other rights than the owner's.
-    select format('column %I has the type %s', s.attname, format_type(s.atttypid, null)) into unstageable
-    from forebay.staging_columns(target_relation) s join pg_type t on t.oid = s.atttypid
-    where t.typnamespace <> 'pg_catalog'::regnamespace or t.typtype not in ('b', 'r', 'm') limit 1;
-    if unstageable is not null then
-        raise exception using errcode = 'FB004',
-            message = format('target %s is not eligible: %s, which cannot be staged yet', target_relation::regclass, unstageable);
-    end if;
     if to_regclass(staging) is not null then
         execute format('alter extension forebay drop table %s', staging);
         execute format('drop table %s', staging);
     end if;
     select pg_get_userbyid(c.relowner) into strict owner_name from pg_class c where c.oid = target_relation;
-    select string_agg(format(', %I %s', s.attname, format_type(s.atttypid, -1)), '' order by s.attnum)
-        into column_list from forebay.staging_columns(target_relation) s;
+    select string_agg(format(', %I %s', s.name, format_type(s.staged_type, -1)), '' order by s.attnum)
+        into column_list from forebay.staged_column s where s.relation = target_relation;
     execute format(
         'create unlogged table %s (_batch xid8, _event int4, _row int4, _op "char", _given int2[]%s)'
         ' with (autovacuum_enabled = off, toast.autovacuum_enabled = off)', staging, column_list);
@@ -95,16 +85,21 @@ create function forebay.staging_is_current(target_relation oid, staging oid) ret
     language sql stable
     set search_path = pg_catalog, pg_temp
 as $$
-    select (select array_agg((s.attname, s.atttypid)::text order by s.attnum)
-            from forebay.staging_columns(target_relation) s)
+    select (select array_agg((s.name, s.staged_type)::text order by s.attnum)
+            from forebay.staged_column s where s.relation = target_relation)
            is not distinct from
            (select array_agg((a.attname, a.atttypid)::text order by a.attnum)
             from pg_attribute a
             where a.attrelid = staging and a.attnum > 5 and not a.attisdropped)
-       and has_table_privilege((select c.relowner from pg_class c where c.oid = target_relation), staging, 'select')
+       and has_table_privilege(t.relowner, staging, 'select')
+       and not exists ( -- a former owner of the target
+            select from aclexplode(s.relacl) r
+            where r.privilege_type = 'SELECT' and r.grantee not in (t.relowner, s.relowner))
+    from pg_class t, pg_class s
+    where t.oid = target_relation and s.oid = staging
 $$;
 comment on function forebay.staging_is_current(oid, oid) is
-    'Whether a staging table still has the columns of its target, and the target''s owner may read it.';
+    'Whether a staging table still has the columns of its target, and may be read by the target''s owner and no former one.';
 
 create function forebay.check_target(target_relation oid, key_columns name[], policy text,
         version_column name, compare_columns name[]) returns name[]
@@ -119,10 +114,10 @@ declare
     found_key name[] := key_columns;
 begin
     select c.* into strict relation from pg_class c where c.oid = target_relation;
-    if policy not in ('update', 'ignore', 'identical', 'append') then
+    if policy not in ('update', 'ignore', 'newest', 'identical', 'insert', 'append') then
         raise exception using errcode = '22023',
             message = format('on_conflict of target %s is %L', relation_name, policy),
-            hint = 'It is one of update, ignore, identical, append.';
+            hint = 'It is one of update, ignore, newest, identical, insert, append.';
     end if;
     problem := case
         when relation.relkind not in ('r', 'p') then 'is not an ordinary or partitioned table'
@@ -134,15 +129,9 @@ begin
             then 'forces row security on an owner who does not bypass it'
     end;
     if problem is null then
-        select format('has a column %I, a name that staging tables use themselves', s.attname) into problem
-        from forebay.staging_columns(target_relation) s
-        where s.attname in ('_batch', '_event', '_row', '_op', '_given') limit 1;
-    end if;
-    if problem is null then
-        select format('has a column %I of type %s, which cannot be staged yet', s.attname, format_type(s.atttypid, null))
-        into problem
-        from forebay.staging_columns(target_relation) s join pg_type t on t.oid = s.atttypid
-        where t.typnamespace <> 'pg_catalog'::regnamespace or t.typtype not in ('b', 'r', 'm') limit 1;
+        select format('has a column %I, a name that Forebay uses itself', s.name) into problem
+        from forebay.staged_column s
+        where s.relation = target_relation and (s.name in ('_batch', '_event', '_row', '_op', '_given') or s.name like '\_forebay\_%') limit 1;
     end if;
     if problem is not null then
         raise exception using errcode = 'FB004', message = format('target %s is not eligible: it %s', relation_name, problem);
@@ -177,12 +166,28 @@ begin
                              array_to_string(found_key, ', ')),
             hint = 'The index must be unique, valid, not deferrable, not partial, without expressions, on columns that are not null.';
     end if;
+    select k into missing from unnest(found_key) k
+    where not exists (
+        select from forebay.staged_column s
+        where s.relation = target_relation and s.name = k and forebay.comparison_operator(s.type, 3) is not null) limit 1;
+    if missing is not null then
+        raise exception using errcode = 'FB004',
+            message = format('target %s is not eligible: its key column %I is generated, or its type has no equality',
+                             relation_name, missing);
+    end if;
     select c into missing from unnest(compare_columns || version_column) c
     where c is not null and not exists (
-        select from forebay.staging_columns(target_relation) s where s.attname = c) limit 1;
+        select from forebay.staged_column s where s.relation = target_relation and s.name = c) limit 1;
     if missing is not null then
         raise exception using errcode = '42703',
             message = format('target %s has no column %I', relation_name, missing);
+    end if;
+    if version_column is not null and not exists (
+        select from forebay.staged_column s
+        where s.relation = target_relation and s.name = version_column
+          and forebay.comparison_operator(s.type, 1) is not null) then
+        raise exception using errcode = 'FB004',
+            message = format('target %s is not eligible: versions in column %I have no order', relation_name, version_column);
     end if;
     return found_key;
 end
@@ -199,9 +204,13 @@ declare
     checked_key name[] := forebay.check_target(target_relation, key_columns, policy, version_column, compare_columns);
     target_id int4;
 begin
-    if version_column is not null or (compare_columns is not null and policy <> 'identical') then
+    if (version_column is not null) <> (policy = 'newest') then
         raise exception using errcode = '22023',
-            message = format('target %s: version and compare do not go with the policy %s', target_relation::regclass, policy);
+            message = format('target %s: the policy newest needs a version, and no other one has it', target_relation::regclass);
+    end if;
+    if compare_columns is not null and policy <> 'identical' then
+        raise exception using errcode = '22023',
+            message = format('target %s: compare does not go with the policy %s', target_relation::regclass, policy);
     end if;
     insert into forebay.target (relation, key, on_conflict, version, compare)
     values (target_relation, checked_key, policy, version_column, compare_columns)

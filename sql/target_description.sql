@@ -1,3 +1,241 @@
+create function forebay.comparison_operator(compared oid, strategy int4) returns text
+    language sql stable
+    set search_path = pg_catalog, pg_temp
+as $$
+    with recursive base(type) as (
+        select compared
+        union all
+        select t.typbasetype from base b join pg_type t on t.oid = b.type where t.typtype = 'd'),
+    value as (
+        select t.* from base b join pg_type t on t.oid = b.type where t.typtype <> 'd')
+    select case
+        when v.typtype in ('e', 'r', 'm') then format('operator(pg_catalog.%s)', case strategy when 3 then '=' else '<' end)
+        when v.typtype <> 'b' then null
+        when v.typsubscript = 'array_subscript_handler'::regproc then
+            case when forebay.comparison_operator(v.typelem, strategy) is not null
+                then format('operator(pg_catalog.%s)', case strategy when 3 then '=' else '<' end) end
+        else (
+            select format('operator(%I.%s)', n.nspname, r.oprname)
+            from pg_opclass o
+            join pg_am m on m.oid = o.opcmethod
+            join pg_amop p on p.amopfamily = o.opcfamily and p.amoplefttype = o.opcintype
+             and p.amoprighttype = o.opcintype
+             and p.amopstrategy = case m.amname when 'btree' then strategy else 1 end
+            join pg_operator r on r.oid = p.amopopr
+            join pg_namespace n on n.oid = r.oprnamespace
+            where o.opcdefault and (m.amname = 'btree' or m.amname = 'hash' and strategy = 3)
+              and (o.opcintype = v.oid or exists (
+                    select from pg_cast c
+                    where c.castsource = v.oid and c.casttarget = o.opcintype
+                      and c.castmethod = 'b' and c.castcontext = 'i'))
+            order by o.opcintype = v.oid desc, m.amname
+            limit 1)
+        end
+    from value v
+$$;
+comment on function forebay.comparison_operator(oid, int4) is
+    'The equality (3) or less-than (1) of a type, as an operator that is found whatever the search path; null for types that have none. Domains have that of their base type.';
+
+create function forebay.describe_columns(target_relation oid) returns jsonb
+    language sql stable
+    set search_path = pg_catalog, pg_temp
+as $$
+    select jsonb_agg(jsonb_build_object(
+        'attnum', s.attnum,
+        'name', s.name,
+        'not_null', s.not_null,
+        'equality', forebay.comparison_operator(s.type, 3),
+        'less', forebay.comparison_operator(s.type, 1),
+        'is_literal', s.staged_type <> s.type,
+        'typed_null', -- a domain may refuse a plain null
+            format(case y.typtype when 'd' then '(null::%s[])[1]' else 'null::%s' end, format_type(s.type, null)),
+        'type_modifier', s.type_modifier,
+        'adjust', case when s.staged_type = s.type and s.type_modifier >= 0 then (
+            select jsonb_build_object('function', format('%I.%I', n.nspname, f.proname), 'arguments', f.pronargs)
+            from pg_cast k
+            join pg_proc f on f.oid = k.castfunc
+            join pg_namespace n on n.oid = f.pronamespace
+            where k.castsource = s.type and k.casttarget = s.type) end,
+        'collation', case when a.attcollation <> y.typcollation then (
+            select format('%I.%I', n.nspname, c.collname)
+            from pg_collation c join pg_namespace n on n.oid = c.collnamespace
+            where c.oid = a.attcollation) end,
+        'constant_default', case when d.adbin::text like '{CONST %' then pg_get_expr(d.adbin, d.adrelid) end,
+        'has_default', d.oid is not null or a.attidentity <> '')
+        order by s.attnum)
+    from forebay.staged_column s
+    join pg_attribute a on a.attrelid = s.relation and a.attnum = s.attnum
+    join pg_type y on y.oid = s.type
+    left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
+    where s.relation = target_relation
+$$;
+comment on function forebay.describe_columns(oid) is
+    'What a merge needs to know of the staged columns of a target: how their values are compared, made of their literals, adjusted to the column''s type modifier, and what stands in their place where an event does not name them.';
+
+create function forebay.is_key_index(index pg_catalog.pg_index, key name[]) returns boolean
+    language sql stable
+    set search_path = pg_catalog, pg_temp
+as $$
+    select index.indpred is null and index.indexprs is null and key is not null
+       and forebay.index_columns(index) @> key and forebay.index_columns(index) <@ key
+$$;
+comment on function forebay.is_key_index(pg_catalog.pg_index, name[]) is
+    'Whether an index is over exactly these columns and all rows.';
+
+create function forebay.has_default_operators(index pg_catalog.pg_index) returns boolean
+    language sql stable
+    set search_path = pg_catalog, pg_temp
+as $$
+    select bool_and(o.opcdefault) from pg_opclass o where o.oid = any (index.indclass::oid[])
+$$;
+comment on function forebay.has_default_operators(pg_catalog.pg_index) is
+    'Whether an index means by equal what its columns'' types mean by it.';
+
+create function forebay.describe_uniques(target_relation oid, key name[]) returns jsonb
+    language sql stable
+    set search_path = pg_catalog, pg_temp
+as $$
+    select jsonb_agg(jsonb_build_object('name', c.relname, 'columns', forebay.index_columns(i)) order by c.relname)
+    from pg_index i join pg_class c on c.oid = i.indexrelid
+    where i.indrelid = target_relation and i.indisunique and i.indimmediate and i.indisvalid
+      and i.indpred is null and i.indexprs is null and not i.indnullsnotdistinct
+      and not forebay.is_key_index(i, key) and forebay.has_default_operators(i)
+      and not exists (
+        select from unnest(forebay.index_columns(i)) u(name)
+        left join forebay.staged_column s on s.relation = target_relation and s.name = u.name
+        where forebay.comparison_operator(s.type, 3) is null)
+$$;
+comment on function forebay.describe_uniques(oid, name[]) is
+    'The unique indexes of a target, its key''s aside, whose violations a query can find.';
+
+create function forebay.describe_guard(target_relation oid, key name[]) returns jsonb
+    language sql stable
+    set search_path = pg_catalog, pg_temp
+as $$
+    select jsonb_agg(distinct s.name)
+    from pg_index i
+    join forebay.staged_column s on s.relation = target_relation
+     and (s.attnum = any (i.indkey::int2[]) or i.indexprs is not null or i.indpred is not null
+          or exists (
+            select from pg_attribute g
+            where g.attrelid = target_relation and g.attnum = any (i.indkey::int2[]) and g.attgenerated <> ''))
+    where i.indrelid = target_relation and (i.indisunique or i.indisexclusion)
+      and not forebay.is_key_index(i, key) and not s.name = any (coalesce(key, '{}'))
+$$;
+comment on function forebay.describe_guard(oid, name[]) is
+    'The columns outside the key that other unique indexes and exclusion constraints look at: all, where an index has expressions, a predicate or generated columns.';
+
+create function forebay.describe_checks(target_relation oid) returns jsonb
+    language sql stable
+    set search_path = pg_catalog, pg_temp
+as $$
+    select jsonb_agg(jsonb_build_object('name', k.conname, 'expression', pg_get_expr(k.conbin, k.conrelid))
+                     order by k.conname)
+    from pg_constraint k
+    where k.conrelid = target_relation and k.contype = 'c'
+      and not exists (
+        select from unnest(k.conkey) u(attnum)
+        where not exists (
+            select from forebay.staged_column s where s.relation = target_relation and s.attnum = u.attnum))
+$$;
+comment on function forebay.describe_checks(oid) is
+    'The check constraints of a target that look at staged columns alone.';
+
+create function forebay.why_walked(target_relation oid, key name[]) returns text
+    language sql stable
+    set search_path = pg_catalog, pg_temp
+as $$
+    with tree as materialized (
+        select target_relation as relid
+        union
+        select p.relid::oid from pg_partition_tree(target_relation) p)
+    select case
+        when exists (
+            select from pg_trigger g where g.tgrelid in (select relid from tree)
+              and not g.tgisinternal and g.tgenabled <> 'D') then 'it has triggers'
+        when exists (
+            select from pg_rewrite r where r.ev_class in (select relid from tree) and r.ev_enabled <> 'D')
+            then 'it has rules'
+        when exists (
+            select from pg_depend d
+            join pg_proc f on f.oid = d.refobjid
+            join pg_language l on l.oid = f.prolang
+            where d.refclassid = 'pg_proc'::regclass and f.provolatile <> 'i' and l.lanname not in ('internal', 'c')
+              and (d.classid = 'pg_attrdef'::regclass and d.objid in (
+                    select a.oid from pg_attrdef a where a.adrelid in (select relid from tree))
+                   or d.classid = 'pg_constraint'::regclass and d.objid in (
+                    select k.oid from pg_constraint k
+                    where k.contype = 'c' and (k.conrelid in (select relid from tree) or k.contypid in (
+                        select s.type from forebay.staged_column s where s.relation = target_relation)))))
+            then 'a default or check of it calls a function that may look at other rows'
+        when exists (
+            select from pg_index i
+            where i.indrelid in (select relid from tree) and i.indrelid <> target_relation
+              and (i.indisunique or i.indisexclusion)
+              and not exists (select from pg_inherits h where h.inhrelid = i.indexrelid))
+            then 'a partition of it has a unique index of its own'
+        when exists (
+            select from pg_constraint k
+            where k.contype = 'f' and k.conparentid = 0
+              and (k.conrelid in (select relid from tree) and k.conrelid <> target_relation
+                   or k.confrelid in (select relid from tree) and k.confrelid <> target_relation))
+            then 'a partition of it has a foreign key of its own'
+        when exists (
+            select from pg_index i
+            where i.indrelid = target_relation and i.indisunique and forebay.is_key_index(i, key)
+              and not forebay.has_default_operators(i))
+            then 'the index over its key has another equality than the type'
+    end
+$$;
+comment on function forebay.why_walked(oid, name[]) is
+    'Why rows of a target are applied one by one: what it has may make one row''s outcome depend on others in ways that no look foresees. Null: they are merged as a set.';
+
+create function forebay.describe_foreign_keys(relations oid[]) returns jsonb
+    language sql stable
+    set search_path = pg_catalog, pg_temp
+as $$
+    select jsonb_agg(jsonb_build_object(
+        'name', k.conname,
+        'child', k.conrelid::int8,
+        'parent', k.confrelid::int8,
+        'parent_rows', format(case p.relkind when 'p' then '%I.%I' else 'only %I.%I' end, n.nspname, p.relname),
+        'child_columns', (select jsonb_agg(a.attname order by u.position)
+            from unnest(k.conkey) with ordinality u(attnum, position)
+            join pg_attribute a on a.attrelid = k.conrelid and a.attnum = u.attnum),
+        'parent_columns', (select jsonb_agg(a.attname order by u.position)
+            from unnest(k.confkey) with ordinality u(attnum, position)
+            join pg_attribute a on a.attrelid = k.confrelid and a.attnum = u.attnum),
+        'equalities', (select jsonb_agg(format('operator(%I.%s)', m.nspname, r.oprname) order by u.position)
+            from unnest(k.conpfeqop) with ordinality u(operator, position)
+            join pg_operator r on r.oid = u.operator
+            join pg_namespace m on m.oid = r.oprnamespace),
+        'match_full', k.confmatchtype = 'f',
+        'foreseeable',
+            not exists (
+                select from unnest(k.conkey) u(attnum)
+                where not exists (
+                    select from forebay.staged_column s where s.relation = k.conrelid and s.attnum = u.attnum))
+            and has_table_privilege(c.relowner, p.oid, 'select')
+            and (o.rolsuper or o.rolbypassrls or not p.relrowsecurity
+                 or p.relowner = c.relowner and not p.relforcerowsecurity),
+        'refers_to_key', coalesce(t.on_conflict <> 'append' and (
+            select array_agg(a.attname) @> t.key and array_agg(a.attname) <@ t.key
+            from pg_attribute a where a.attrelid = k.confrelid and a.attnum = any (k.confkey)), false))
+        order by k.oid)
+    from pg_constraint k
+    join pg_class c on c.oid = k.conrelid
+    join pg_roles o on o.oid = c.relowner
+    join pg_class p on p.oid = k.confrelid
+    join pg_namespace n on n.oid = p.relnamespace
+    left join forebay.target t on t.relation = p.oid
+    where k.contype = 'f' and k.conparentid = 0 and k.conrelid = any (relations)
+      and exists (
+        select from pg_trigger g
+        where g.tgconstraint = k.oid and g.tgrelid = k.conrelid and g.tgenabled in ('O', 'A'))
+$$;
+comment on function forebay.describe_foreign_keys(oid[]) is
+    'The foreign keys of these tables that are enforced. foreseeable: the table''s owner may look for the parents, in columns that are staged.';
+
 create function forebay.describe_targets(relations oid[]) returns jsonb
     language sql stable
     set search_path = pg_catalog, pg_temp
@@ -9,54 +247,36 @@ as $$
                 'relation', c.oid::int8,
                 'name', format('%I.%I', n.nspname, c.relname),
                 'display', format('%s.%s', n.nspname, c.relname),
+                'schema', n.nspname,
+                'table', c.relname,
                 'partitioned', c.relkind = 'p',
                 'owner', c.relowner::int8,
                 'owner_name', pg_get_userbyid(c.relowner),
                 'missing_right', (
                     select r.privilege from unnest(array['select', 'insert', 'update', 'delete']) r(privilege)
                     where not has_table_privilege(c.relowner, c.oid, r.privilege) limit 1),
+                'forces_row_security', c.relforcerowsecurity
+                    and not (select r.rolbypassrls or r.rolsuper from pg_roles r where r.oid = c.relowner),
+                'referenced', exists (
+                    select from pg_constraint k where k.contype = 'f' and k.confrelid = c.oid),
+                'why_walked', forebay.why_walked(c.oid, t.key),
                 'policy', t.on_conflict,
                 'key', coalesce(t.key, '{}'),
                 'key_constraint', (
                     select k.relname from pg_index i join pg_class k on k.oid = i.indexrelid
-                    where i.indrelid = c.oid and i.indisunique
-                      and forebay.index_columns(i) @> t.key and forebay.index_columns(i) <@ t.key
+                    where i.indrelid = c.oid and i.indisunique and forebay.is_key_index(i, t.key)
                     order by i.indisprimary desc, k.relname limit 1),
+                'version', t.version,
                 'compare', t.compare,
-                'columns', (
-                    select jsonb_agg(jsonb_build_object('attnum', s.attnum, 'name', s.attname,
-                        'comparable', y.typcategory in ('A', 'R') or exists (
-                            select from pg_opclass o join pg_am m on m.oid = o.opcmethod
-                            where o.opcdefault and m.amname in ('btree', 'hash')
-                              and o.opcintype = case y.oid when 'varchar'::regtype then 'text'::regtype else y.oid end))
-                        order by s.attnum)
-                    from forebay.staging_columns(c.oid) s join pg_type y on y.oid = s.atttypid),
-                'guard', coalesce((
-                    select jsonb_agg(distinct a.attname)
-                    from pg_index i
-                    join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
-                     and (a.attnum = any (i.indkey::int2[]) or i.indexprs is not null or i.indpred is not null)
-                    where i.indrelid = c.oid and (i.indisunique or i.indisexclusion)
-                      and not (i.indpred is null and i.indexprs is null and t.key is not null
-                               and forebay.index_columns(i) @> t.key and forebay.index_columns(i) <@ t.key)
-                      and not a.attname = any (coalesce(t.key, '{}'))), '[]')))
+                'columns', coalesce(forebay.describe_columns(c.oid), '[]'),
+                'guard', coalesce(forebay.describe_guard(c.oid, t.key), '[]'),
+                'uniques', coalesce(forebay.describe_uniques(c.oid, t.key), '[]'),
+                'checks', coalesce(forebay.describe_checks(c.oid), '[]')))
             from forebay.target t
             join pg_class c on c.oid = t.relation
             join pg_namespace n on n.oid = c.relnamespace
             where t.relation = any (relations)), '[]'),
-        'foreign_keys', coalesce((
-            select jsonb_agg(jsonb_build_object(
-                'child', k.conrelid::int8,
-                'parent', k.confrelid::int8,
-                'child_columns', (select jsonb_agg(a.attname order by u.position)
-                    from unnest(k.conkey) with ordinality u(attnum, position)
-                    join pg_attribute a on a.attrelid = k.conrelid and a.attnum = u.attnum),
-                'parent_columns', (select jsonb_agg(a.attname order by u.position)
-                    from unnest(k.confkey) with ordinality u(attnum, position)
-                    join pg_attribute a on a.attrelid = k.confrelid and a.attnum = u.attnum)) order by k.oid)
-            from pg_constraint k
-            where k.contype = 'f' and k.conparentid = 0
-              and k.conrelid = any (relations) and k.confrelid = any (relations)), '[]'))
+        'foreign_keys', coalesce(forebay.describe_foreign_keys(relations), '[]'))
 $$;
 comment on function forebay.describe_targets(oid[]) is
-    'All that a merge needs to know of its targets: names, owners, policies, keys, columns, the columns of other unique indexes, and the foreign keys among them.';
+    'All that a merge needs to know of its targets: names, owners, policies, keys, columns, constraints, and their foreign keys.';

@@ -17,8 +17,7 @@ comment on function forebay.outcome(text, text, int4, int8) is
 
 create procedure forebay.wait_for(source text, topic text, partition int4, event_offset int8, timeout interval,
         inout outcome text default null)
-    language c
-    security definer
+    language c -- not security definer, which may not end its transaction: outcome is
     as 'MODULE_PATHNAME', 'forebay_wait_for';
 comment on procedure forebay.wait_for(text, text, int4, int8, interval, text) is
     'Returns as soon as the outcome of that event is visible to the caller''s next statement: merged, rejected; timeout else. Holds no snapshot while it sleeps.';

@@ -25,7 +25,7 @@ pub struct Report {
     pub sqlstate: String,
     /// The primary message.
     pub message: String,
-    /// The detail, if any.
+    /// The detail, if any; else the statement of the merge that raised it.
     pub detail: Option<String>,
     /// What to do, if the error says so.
     pub hint: Option<String>,
@@ -201,7 +201,9 @@ unsafe extern "C-unwind" fn keep_reported(reported: *mut c_void) {
             *reported.cast::<Option<Raised>>() = Some(Raised(Box::new(Report {
                 sqlstate: sqlstate_text((*report).sqlerrcode),
                 message: text_of((*report).message).unwrap_or_default(),
-                detail: text_of((*report).detail),
+                detail: text_of((*report).detail).or_else(|| {
+                    text_of((*report).internalquery).map(|query| format!("in: {query}"))
+                }),
                 hint: text_of((*report).hint),
                 schema: text_of((*report).schema_name),
                 table: text_of((*report).table_name),

@@ -1,5 +1,5 @@
-//! Named points at which a test can stop a backend. Without the feature `failpoints` nothing of
-//! them is left.
+//! What tests can do to a backend: stop it at a named point, make the merge a mutant, and choose what
+//! is worth a set. Without the feature `failpoints` nothing of it is left.
 
 #[cfg(feature = "failpoints")]
 mod armed {
@@ -8,8 +8,10 @@ mod armed {
     use pgrx::{GucContext, GucFlags, GucRegistry, GucSetting, pg_sys};
 
     static FAILPOINT: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
+    static MUTANT: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
+    static WALK_BELOW: GucSetting<i32> = GucSetting::<i32>::new(super::WALK_BELOW);
 
-    pub fn register_setting() {
+    pub fn register_settings() {
         GucRegistry::define_string_guc(
             c"forebay.failpoint",
             c"The point at which the backend stops and waits to be killed or cancelled.",
@@ -18,6 +20,32 @@ mod armed {
             GucContext::Suset,
             GucFlags::default(),
         );
+        GucRegistry::define_string_guc(
+            c"forebay.mutant",
+            c"What the merge does wrong.",
+            c"For tests only, which must notice.",
+            &MUTANT,
+            GucContext::Suset,
+            GucFlags::default(),
+        );
+        GucRegistry::define_int_guc(
+            c"forebay.walk_below",
+            c"Runs of fewer rows are applied row by row.",
+            c"For tests only.",
+            &WALK_BELOW,
+            0,
+            i32::MAX,
+            GucContext::Suset,
+            GucFlags::default(),
+        );
+    }
+
+    pub fn is_mutant(name: &str) -> bool {
+        MUTANT.get().is_some_and(|mutant| mutant.to_bytes() == name.as_bytes())
+    }
+
+    pub fn walk_below() -> i64 {
+        i64::from(WALK_BELOW.get())
     }
 
     pub fn hit(name: &str) {
@@ -45,10 +73,32 @@ mod armed {
     }
 }
 
-/// Makes the setting `forebay.failpoint` known.
-pub fn register_setting() {
+/// Runs of fewer rows are applied row by row: planning the statements for a set costs more.
+const WALK_BELOW: i32 = 64;
+
+/// Makes the settings known.
+pub fn register_settings() {
     #[cfg(feature = "failpoints")]
-    armed::register_setting();
+    armed::register_settings();
+}
+
+/// Runs of fewer rows are applied row by row.
+pub fn walk_below() -> i64 {
+    #[cfg(feature = "failpoints")]
+    return armed::walk_below();
+    #[cfg(not(feature = "failpoints"))]
+    i64::from(WALK_BELOW)
+}
+
+/// Whether the merge is to make this mistake.
+pub fn is_mutant(name: &str) -> bool {
+    #[cfg(feature = "failpoints")]
+    return armed::is_mutant(name);
+    #[cfg(not(feature = "failpoints"))]
+    {
+        let _ = name;
+        false
+    }
 }
 
 /// Stops here if the setting `forebay.failpoint` names this point.

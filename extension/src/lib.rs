@@ -11,11 +11,12 @@
 //! and beneath them
 //!
 //! - [`attempt`]: a subtransaction that returns the error it met, with all of its fields
+//! - [`input`]: values of types that are staged as text
 //! - [`identity`]: work done as another user, in a security-restricted operation
 //! - [`plan`]: statements whose after-triggers wait for the end of an event
 //! - [`policy`]: whose fault an SQLSTATE is
 //! - [`statement`]: the one place where identifiers become SQL
-//! - [`failpoint`]: named points at which a test can stop a backend
+//! - [`failpoint`]: what a test can do to a backend
 
 use pgrx::prelude::*;
 
@@ -23,6 +24,7 @@ pub mod attempt;
 pub mod butler;
 pub mod failpoint;
 pub mod identity;
+pub mod input;
 pub mod merge;
 pub mod plan;
 pub mod policy;
@@ -40,6 +42,7 @@ extension_sql_file!(
     name = "target_description",
     requires = ["target"]
 );
+extension_sql_file!("../../sql/input.sql", name = "input", requires = ["bootstrap"]);
 extension_sql_file!("../../sql/progress.sql", name = "progress", requires = ["bootstrap"]);
 extension_sql_file!("../../sql/dead_letter.sql", name = "dead_letter", requires = ["bootstrap"]);
 extension_sql_file!("../../sql/claim.sql", name = "claim", requires = ["progress"]);
@@ -70,5 +73,5 @@ extension_sql_file!("../../sql/grants.sql", name = "grants", finalize);
 /// Registers the settings of the extension.
 #[pg_guard]
 pub extern "C-unwind" fn _PG_init() {
-    failpoint::register_setting();
+    failpoint::register_settings();
 }

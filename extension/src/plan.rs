@@ -97,3 +97,14 @@ pub fn query_level<T>(_: &Attempt, work: impl FnOnce() -> Result<T, Raised>) -> 
     unsafe { pg_sys::AfterTriggerEndQuery(std::ptr::null_mut()) };
     Ok(value)
 }
+
+/// Makes all constraints of the transaction immediate. Must be called with SPI connected.
+pub fn set_constraints_immediate() -> Result<(), Raised> {
+    // SAFETY: a utility statement without arguments.
+    let status =
+        unsafe { pg_sys::SPI_execute(c"set constraints all immediate".as_ptr(), false, 0) };
+    if status < 0 {
+        return Err(Raised::new("XX000", format!("SPI_execute answers {status}")));
+    }
+    Ok(())
+}

@@ -1,11 +1,29 @@
 //! The statements of a merge: the one place where identifiers become SQL.
 //!
-//! In all of them `s` is the staging table, `t` the target, and `$1` the batch or, for a single
-//! row, its place (`ctid`) in the staging table. The target is reached by its key: a look-up for
+//! In all of them `s` is the staging table and `t` the target. The statements for a run of events
+//! take the batch as `$1`, the first and the last event as `$2` and `$3`; those for a single row take
+//! its place (`ctid`) in the staging table as `$1`. The target is reached by its key: a look-up for
 //! one staged row at a time, in a lateral subquery with a limit, which the planner cannot turn into
 //! a join that reads the whole target.
+//!
+//! - [`shape`]: which columns rows name
+//! - [`staged`]: reading what is staged
+//! - [`look`]: finding what a run would violate
+//! - [`set`]: writing a run as one set
+//! - [`row`]: applying a single row
 
-use crate::target::{Column, ForeignKey, Policy, Target};
+pub mod look;
+pub mod row;
+pub mod set;
+pub mod shape;
+pub mod staged;
+
+use crate::failpoint;
+use crate::target::{Adjust, Column, Policy, Target};
+use shape::Shape;
+
+/// The rows of a run.
+const OF_RUN: &str = "s._batch >= $1 and s._event between $2 and $3";
 
 /// A staging table of a target.
 #[derive(Clone, Copy)]
@@ -16,40 +34,10 @@ pub struct Staging<'a> {
     pub slot: i32,
 }
 
-/// The columns that an event names, split by what they are for.
-#[derive(Clone)]
-pub struct Named<'a> {
-    target: &'a Target,
-    columns: Vec<&'a Column>,
-}
-
-impl<'a> Named<'a> {
-    /// The columns with these numbers; all if none are given.
-    pub fn new(target: &'a Target, given: Option<&[i16]>) -> Self {
-        let is_named = |column: &&Column| given.is_none_or(|given| given.contains(&column.attnum));
-        Named { target, columns: target.columns.iter().filter(is_named).collect() }
-    }
-
-    /// Whether a column outside the key is named.
-    pub fn has_values(&self) -> bool {
-        self.values().next().is_some()
-    }
-
-    fn values(&self) -> impl Iterator<Item = &'a Column> {
-        let target = self.target;
-        self.columns.iter().copied().filter(move |column| !target.key.contains(&column.name))
-    }
-
-    fn guarded(&self) -> impl Iterator<Item = &'a Column> {
-        let target = self.target;
-        self.values().filter(move |column| target.guard.contains(&column.name))
-    }
-
-    fn compared(&self) -> impl Iterator<Item = &'a Column> {
-        let target = self.target;
-        self.values().filter(move |column| {
-            target.compare.as_ref().is_none_or(|compare| compare.contains(&column.name))
-        })
+impl Staging<'_> {
+    /// `forebay_staging."t<id>_<slot>" s`
+    fn rows(&self) -> String {
+        format!("forebay_staging.{} s", quoted(&format!("t{}_{}", self.target.id, self.slot)))
     }
 }
 
@@ -60,7 +48,7 @@ pub fn quoted(identifier: &str) -> String {
 
 /// `'text'`, with quotes doubled.
 pub fn literal(text: &str) -> String {
-    let escaped = text.replace('\\', "\\\\").replace('\'', "''");
+    let escaped = text.replace('\\', "\\\\").replace('\'', "\'\'");
     format!("e'{escaped}'")
 }
 
@@ -72,51 +60,50 @@ fn list<T>(
     items.into_iter().map(form).collect::<Vec<_>>().join(separator)
 }
 
-fn columns_of<'a>(alias: &str, columns: impl IntoIterator<Item = &'a Column>) -> String {
-    list(columns, ", ", |column| format!("{alias}{}", quoted(&column.name)))
+/// Conditions of which any may hold; `false` if there are none.
+fn any_of(conditions: impl IntoIterator<Item = String>) -> String {
+    let conditions: Vec<_> = conditions.into_iter().collect();
+    if conditions.is_empty() { "false".to_owned() } else { conditions.join(" or ") }
 }
 
-fn names_of(alias: &str, names: &[String]) -> String {
-    list(names, ", ", |name| format!("{alias}{}", quoted(name)))
-}
-
-/// Whether two images differ; `false` where there is nothing to compare. The casts keep PostgreSQL
-/// from comparing field by field, which it does for plain row constructors.
-fn image_differs<'a>(columns: impl Iterator<Item = &'a Column> + Clone) -> String {
-    if columns.clone().next().is_none() {
-        return "false".to_owned();
-    }
-    format!(
-        "row({})::record operator(pg_catalog.*<>) row({})::record",
-        columns_of("t.", columns.clone()),
-        columns_of("s.", columns)
-    )
-}
-
-fn column_differs(column: &Column) -> String {
+/// The staged value of a column, as an insert or update takes it.
+fn value_of(column: &Column) -> String {
     let name = quoted(&column.name);
-    if column.comparable {
-        format!("t.{name} is distinct from s.{name}")
+    if column.is_literal {
+        let (null, type_modifier) = (&column.typed_null, column.type_modifier);
+        format!("forebay_staging.input(s.{name}, {null}, {type_modifier})")
     } else {
-        format!("row(t.{name})::record operator(pg_catalog.*<>) row(s.{name})::record")
+        format!("s.{name}")
     }
 }
 
-/// Whether a stored row differs from a staged one in a way that matters to the policy.
-fn differs(named: &Named) -> String {
-    if named.target.policy == Policy::Identical {
-        let condition = list(named.compared(), " or ", column_differs);
-        return if condition.is_empty() { "false".to_owned() } else { condition };
+/// The staged value of a column, as it will be stored: what it is compared by.
+fn image_of(column: &Column) -> String {
+    let value = value_of(column);
+    let adjusted = match &column.adjust {
+        Some(Adjust { function, arguments: 3 }) => {
+            format!("{function}({value}, {}, false)", column.type_modifier)
+        }
+        Some(Adjust { function, .. }) => format!("{function}({value}, {})", column.type_modifier),
+        None => value,
+    };
+    match &column.collation {
+        Some(collation) => format!("({adjusted} collate {collation})"),
+        None => adjusted,
     }
-    image_differs(named.values().collect::<Vec<_>>().into_iter())
 }
 
-fn moves_guard(named: &Named) -> String {
-    image_differs(named.guarded().collect::<Vec<_>>().into_iter())
+/// The key of a staged row, as a list.
+fn key_images(target: &Target) -> String {
+    list(target.key_columns(), ", ", image_of)
 }
 
+/// Whether a stored row has the key of the staged one.
 fn same_key(target: &Target) -> String {
-    list(&target.key, " and ", |name| format!("t.{0} = s.{0}", quoted(name)))
+    list(target.key_columns(), " and ", |column| {
+        let equality = column.equality.as_deref().unwrap_or("=");
+        format!("t.{} {equality} {}", quoted(&column.name), image_of(column))
+    })
 }
 
 /// The target itself, without the tables that inherit from it.
@@ -124,220 +111,83 @@ fn target_rows(target: &Target) -> String {
     if target.partitioned { target.name.clone() } else { format!("only {}", target.name) }
 }
 
-impl Staging<'_> {
-    /// `forebay_staging."t<id>_<slot>" s`
-    pub fn rows(&self) -> String {
-        format!("forebay_staging.{} s", quoted(&format!("t{}_{}", self.target.id, self.slot)))
-    }
-
-    /// Rows, deletes, rows that name all columns, and the least and greatest set of named columns.
-    pub fn count(&self) -> String {
-        format!(
-            "select count(*), count(*) filter (where s._op = 'd'), \
-             count(*) filter (where s._given is null), min(s._given), max(s._given) \
-             from {} where s._batch >= $1",
-            self.rows()
-        )
-    }
-
-    /// Removes the rows of the events `$2`.
-    pub fn remove_events(&self) -> String {
-        format!("delete from {} where s._batch >= $1 and s._event = any ($2)", self.rows())
-    }
-
-    /// Whether a key stands twice in the batch.
-    pub fn repeats_key(&self) -> String {
-        format!(
-            "select exists (select from {} where s._batch >= $1 group by {} having count(*) > 1)",
-            self.rows(),
-            names_of("s.", &self.target.key)
-        )
-    }
-
-    /// Every row's event, row number, operation, named columns and place.
-    pub fn row_places(&self) -> String {
-        format!(
-            "select s._event, s._row, s._op = 'd', s._given, s.ctid from {} where s._batch >= $1",
-            self.rows()
-        )
-    }
-
-    /// How many staged rows have a stored row, how many of these differ, and whether one of them
-    /// would move a value that another unique index looks at.
-    pub fn look(&self, named: &Named) -> String {
-        format!(
-            "select count(l.differs), count(*) filter (where l.differs), \
-             coalesce(bool_or(l.moves), false) \
-             from {} left join lateral (select {} as differs, {} as moves from {} t \
-             where {} limit 1) l on true where s._batch >= $1",
-            self.rows(),
-            differs(named),
-            moves_guard(named),
-            target_rows(self.target),
-            same_key(self.target)
-        )
-    }
-
-    /// Locks the stored rows that differ, in order of the key. Answers whether one of them would
-    /// move a value that another unique index looks at.
-    pub fn lock_differing(&self, named: &Named) -> String {
-        format!(
-            "select coalesce(bool_or(l.moves), false) \
-             from (select * from {} where s._batch >= $1 order by {} offset 0) s \
-             cross join lateral (select {} as moves from {} t where {} and {} limit 1 for update) l",
-            self.rows(),
-            names_of("s.", &self.target.key),
-            moves_guard(named),
-            target_rows(self.target),
-            same_key(self.target),
-            differs(named)
-        )
-    }
-
-    /// Updates the stored rows that differ.
-    pub fn update_differing(&self, named: &Named) -> String {
-        self.update(named, "s._batch >= $1")
-    }
-
-    /// Inserts all rows of the batch; only those without a stored row if `only_new`.
-    pub fn insert(&self, named: &Named, only_new: bool) -> String {
-        let target = self.target;
-        let (join, condition) = if only_new {
-            (
-                format!(
-                    " left join lateral (select true as found from {} t where {} limit 1) l on true",
-                    target_rows(target),
-                    same_key(target)
-                ),
-                " and l.found is null",
+/// Whether the images of these columns differ between the stored row and the staged one. The casts
+/// keep PostgreSQL from comparing field by field, which it does for plain row constructors.
+fn images_differ<'a>(shape: &Shape<'a>, columns: impl Iterator<Item = &'a Column>) -> String {
+    let stored = |column: &Column| format!("t.{}", quoted(&column.name));
+    if let Shape::Mixed = shape {
+        return any_of(columns.map(|column| {
+            let (stored, image) = (stored(column), image_of(column));
+            let is_named = shape::is_named(column);
+            format!(
+                "{is_named} and row({stored})::record operator(pg_catalog.*<>) row({image})::record"
             )
-        } else {
-            (String::new(), "")
-        };
-        let order = match target.policy {
-            Policy::Append => String::new(),
-            _ => format!(" order by {}", names_of("s.", &target.key)),
-        };
-        format!(
-            "{} select {} from {}{join} where s._batch >= $1{condition}{order}",
-            insert_into(named),
-            columns_of("s.", named.columns.iter().copied()),
-            self.rows()
-        )
+        }));
     }
-
-    /// Inserts the first row of each key, and leaves stored rows alone.
-    pub fn insert_ignoring(&self, named: &Named) -> String {
-        let key = names_of("s.", &self.target.key);
-        format!(
-            "{} select distinct on ({key}) {} from {} where s._batch >= $1 \
-             order by {key}, s._event, s._row on conflict ({}) do nothing",
-            insert_into(named),
-            columns_of("s.", named.columns.iter().copied()),
-            self.rows(),
-            names_of("", &self.target.key)
-        )
+    let columns: Vec<_> = columns.collect();
+    if columns.is_empty() {
+        return "false".to_owned();
     }
+    format!(
+        "row({})::record operator(pg_catalog.*<>) row({})::record",
+        list(columns.iter().copied(), ", ", stored),
+        list(columns.iter().copied(), ", ", image_of)
+    )
+}
 
-    /// Updates the stored row of the staged row at `$1`, if it differs.
-    pub fn update_one(&self, named: &Named) -> String {
-        self.update(named, "s.ctid = $1")
+/// Whether a column's stored value differs from the staged one by the type's own equality.
+fn value_differs(column: &Column) -> String {
+    let (name, image) = (quoted(&column.name), image_of(column));
+    match &column.equality {
+        Some(equality) => format!(
+            "((t.{name} is null) <> ({image} is null) \
+             or not coalesce(t.{name} {equality} {image}, true))"
+        ),
+        None => format!("row(t.{name})::record operator(pg_catalog.*<>) row({image})::record"),
     }
+}
 
-    /// Inserts the staged row at `$1`, if its key is not stored.
-    pub fn insert_one(&self, named: &Named) -> String {
-        let target = self.target;
-        if named.columns.is_empty() {
-            return format!("insert into {} default values", target.name);
+/// Whether a stored row differs from a staged one in a way that matters to the policy: it is to be
+/// updated, or, for `identical`, the event is to be rejected.
+fn differs(target: &Target, shape: &Shape) -> String {
+    match target.policy {
+        Policy::Update => images_differ(shape, shape.values(target)),
+        Policy::Newest => {
+            format!("({}) and {}", is_newer(target), images_differ(shape, shape.values(target)))
         }
-        let is_new = match target.policy {
-            Policy::Append => String::new(),
-            _ => format!(
-                " and not exists (select from {} t where {})",
-                target_rows(target),
-                same_key(target)
-            ),
-        };
-        let on_conflict = match target.policy {
-            Policy::Ignore => {
-                format!(" on conflict ({}) do nothing", names_of("", &target.key))
-            }
-            _ => String::new(),
-        };
-        format!(
-            "{} select {} from {} where s.ctid = $1{is_new}{on_conflict}",
-            insert_into(named),
-            columns_of("s.", named.columns.iter().copied()),
-            self.rows()
-        )
-    }
-
-    /// Deletes the stored row with the key of the staged row at `$1`.
-    pub fn delete_one(&self) -> String {
-        format!(
-            "delete from {} t using {} where s.ctid = $1 and {}",
-            target_rows(self.target),
-            self.rows(),
-            same_key(self.target)
-        )
-    }
-
-    /// The names of the compared columns in which the stored row differs from the staged row at
-    /// `$1`; no row if nothing is stored.
-    pub fn differing_columns(&self, named: &Named) -> String {
-        let names = list(named.compared(), ", ", |column| {
-            format!("case when {} then {} end", column_differs(column), literal(&column.name))
-        });
-        let names = if names.is_empty() { "null".to_owned() } else { names };
-        format!(
-            "select nullif(concat_ws(', ', {names}), '') from {} join {} t on {} where s.ctid = $1",
-            self.rows(),
-            target_rows(self.target),
-            same_key(self.target)
-        )
-    }
-
-    fn update(&self, named: &Named, which: &str) -> String {
-        format!(
-            "update {} t set {} from {} where {which} and {} and {}",
-            target_rows(self.target),
-            list(named.values(), ", ", |column| format!("{0} = s.{0}", quoted(&column.name))),
-            self.rows(),
-            same_key(self.target),
-            differs(named)
-        )
+        Policy::Identical => any_of(shape.compared(target).map(|column| match shape {
+            Shape::Mixed => format!("{} and {}", shape::is_named(column), value_differs(column)),
+            _ => value_differs(column),
+        })),
+        Policy::Insert | Policy::Ignore | Policy::Append | Policy::Resolve => "false".to_owned(),
     }
 }
 
-fn insert_into(named: &Named) -> String {
-    format!(
-        "insert into {} ({}) overriding system value",
-        named.target.name,
-        columns_of("", named.columns.iter().copied())
+/// Whether the stored row's version is null or less than the staged one's.
+fn is_newer(target: &Target) -> String {
+    let version = target.version.as_deref().and_then(|version| target.column(version));
+    version.map_or_else(
+        || "false".to_owned(),
+        |column| {
+            let (name, image) = (quoted(&column.name), image_of(column));
+            let less = column.less.as_deref().unwrap_or("<");
+            let newer = if failpoint::is_mutant("version_tie") {
+                format!("not coalesce({image} {less} t.{name}, false)")
+            } else {
+                format!("coalesce(t.{name} {less} {image}, false)")
+            };
+            format!("t.{name} is null or {newer}")
+        },
     )
 }
 
-/// Whether a child row refers to a key that only a later event gives.
-pub fn parent_comes_later(foreign_key: &ForeignKey, child: Staging, parent: Staging) -> String {
-    let numbered = |names: &[String]| {
-        list(names.iter().enumerate(), ", ", |(number, name)| {
-            format!("s.{} as k{number}", quoted(name))
-        })
-    };
-    let given =
-        |names: &[String]| list(names, " and ", |name| format!("s.{} is not null", quoted(name)));
-    let keys = list(0..foreign_key.child_columns.len(), ", ", |number| format!("k{number}"));
-    format!(
-        "select exists (select from (\
-         select {}, s._event as event, true as is_child from {} where s._batch >= $1 and {} \
-         union all select {}, s._event, false from {} where s._batch >= $1 and {}) u \
-         group by {keys} having min(event) filter (where is_child) \
-         < min(event) filter (where not is_child))",
-        numbered(&foreign_key.child_columns),
-        child.rows(),
-        given(&foreign_key.child_columns),
-        numbered(&foreign_key.parent_columns),
-        parent.rows(),
-        given(&foreign_key.parent_columns),
-    )
+/// Whether writing the staged row moves a value that another unique index looks at.
+fn moves_guard(target: &Target, shape: &Shape) -> String {
+    let guarded = shape.values(target).filter(|column| target.guard.contains(&column.name));
+    let moves = images_differ(shape, guarded);
+    match target.policy {
+        Policy::Update => moves,
+        Policy::Newest => format!("({}) and ({moves})", is_newer(target)),
+        _ => "false".to_owned(),
+    }
 }

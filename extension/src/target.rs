@@ -15,8 +15,12 @@ pub enum Policy {
     Update,
     /// It stays.
     Ignore,
+    /// It is updated, if its version is less.
+    Newest,
     /// It stays if the compared columns are equal; the event is rejected else.
     Identical,
+    /// The event is rejected.
+    Insert,
     /// There is no key: rows are added.
     Append,
     /// The rows are only staged, for a format's own function.
@@ -30,8 +34,53 @@ pub struct Column {
     pub attnum: i16,
     /// Its name, unquoted.
     pub name: String,
-    /// Whether its type has an equality of its own.
-    pub comparable: bool,
+    /// Whether it refuses nulls.
+    pub not_null: bool,
+    /// The equality of its type, as `operator(schema.name)`; none if the type has none.
+    pub equality: Option<String>,
+    /// The less-than of its type, likewise.
+    pub less: Option<String>,
+    /// Whether it is staged as text, the input literal.
+    pub is_literal: bool,
+    /// A null of its type, as an expression.
+    pub typed_null: String,
+    /// Its type modifier; -1 if it has none.
+    pub type_modifier: i32,
+    /// What adjusts a staged value to the type modifier.
+    pub adjust: Option<Adjust>,
+    /// Its collation, if it is not its type's own, qualified and quoted.
+    pub collation: Option<String>,
+    /// Its default as an expression, if that is a constant.
+    pub constant_default: Option<String>,
+    /// Whether it has a default, constant or not.
+    pub has_default: bool,
+}
+
+/// The function that an assignment adjusts a value to a type modifier with.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Adjust {
+    /// Qualified and quoted.
+    pub function: String,
+    /// How many arguments it takes: the third, if any, says whether the cast is explicit.
+    pub arguments: i32,
+}
+
+/// A unique index beside the key's.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Unique {
+    /// The name of index and constraint.
+    pub name: String,
+    /// Its columns, unquoted.
+    pub columns: Vec<String>,
+}
+
+/// A check constraint.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Check {
+    /// Its name.
+    pub name: String,
+    /// Its expression over the unqualified, quoted names of columns.
+    pub expression: String,
 }
 
 /// A registered target.
@@ -44,6 +93,10 @@ pub struct Target {
     pub name: String,
     /// Schema-qualified, as people write it.
     pub display: String,
+    /// Its schema's name, unquoted.
+    pub schema: String,
+    /// Its name, unquoted.
+    pub table: String,
     /// Whether the rows live in partitions.
     pub partitioned: bool,
     owner: i64,
@@ -51,18 +104,30 @@ pub struct Target {
     pub owner_name: String,
     /// A right on the table that its owner lacks.
     pub missing_right: Option<String>,
+    /// Whether its row security holds for its owner, too.
+    pub forces_row_security: bool,
+    /// Whether a foreign key refers to it.
+    pub referenced: bool,
+    /// Why its rows are applied one by one, if they are.
+    pub why_walked: Option<String>,
     /// What an existing row means.
     pub policy: Policy,
     /// The key columns, unquoted; none for `append`.
     pub key: Vec<String>,
     /// The unique index over the key.
     pub key_constraint: Option<String>,
+    /// For `newest`: the column that says which row is newer.
+    pub version: Option<String>,
     /// For `identical`: the columns that must be equal, if not all.
     pub compare: Option<Vec<String>>,
     /// The staged columns, in order of attnum.
     pub columns: Vec<Column>,
     /// The columns outside the key that other unique indexes and exclusion constraints look at.
     pub guard: Vec<String>,
+    /// The unique indexes beside the key's whose violations a query can find.
+    pub uniques: Vec<Unique>,
+    /// The check constraints whose violations a query can find.
+    pub checks: Vec<Check>,
 }
 
 impl Target {
@@ -71,21 +136,43 @@ impl Target {
         oid_of(self.relation)
     }
 
+    /// The key columns, in the key's order; none for `append`.
+    pub fn key_columns(&self) -> impl Iterator<Item = &Column> {
+        self.key.iter().filter_map(|name| self.column(name))
+    }
+
+    /// The staged column of this name.
+    pub fn column(&self, name: &str) -> Option<&Column> {
+        self.columns.iter().find(|column| column.name == name)
+    }
+
     /// Its owner.
     pub fn owner(&self) -> Oid {
         oid_of(self.owner)
     }
 }
 
-/// A foreign key between two targets of a batch.
+/// A foreign key of a target.
 #[derive(Debug, Clone, Deserialize)]
 pub struct ForeignKey {
+    /// The constraint's name.
+    pub name: String,
     child: i64,
     parent: i64,
+    /// The referenced table's rows, as SQL.
+    pub parent_rows: String,
     /// The referencing columns.
     pub child_columns: Vec<String>,
     /// The referenced columns, in the same order.
     pub parent_columns: Vec<String>,
+    /// What compares each of them with its referencing column, as `operator(schema.name)`.
+    pub equalities: Vec<String>,
+    /// Whether a reference with some nulls is a violation.
+    pub match_full: bool,
+    /// Whether the referencing table's owner can look for parents, in staged columns.
+    pub foreseeable: bool,
+    /// Whether it refers to the key of a target.
+    pub refers_to_key: bool,
 }
 
 impl ForeignKey {
@@ -100,18 +187,18 @@ impl ForeignKey {
     }
 }
 
-/// The targets of a batch and the foreign keys among them.
+/// The targets of a batch and their foreign keys.
 #[derive(Debug, Clone, Deserialize)]
 pub struct TargetSet {
     /// In the order in which they are written.
     pub targets: Vec<Target>,
-    /// The foreign keys among them.
+    /// Those of which one of them is the referencing table.
     pub foreign_keys: Vec<ForeignKey>,
 }
 
 impl TargetSet {
-    /// Reads what the catalog says of these tables. FB003 if one is not a target, 42501 if its
-    /// owner may not write it.
+    /// Reads what the catalog says of these tables. FB003 if one is not a target, FB004 if it can't
+    /// be one any more, 42501 if its owner may not write it.
     pub fn load(relations: &[Oid]) -> Result<Self, Raised> {
         let description = Spi::get_one_with_args::<JsonB>(
             "select forebay.describe_targets($1)",
@@ -126,6 +213,16 @@ impl TargetSet {
                 .with_hint("Register it with forebay.add_target."));
         }
         for target in &set.targets {
+            if target.forces_row_security {
+                return Err(Raised::new(
+                    "FB004",
+                    format!("target {} forces row security on its owner", target.display),
+                )
+                .with_hint(format!(
+                    "alter table {} no force row security, or give {} bypassrls",
+                    target.name, target.owner_name
+                )));
+            }
             if let Some(right) = &target.missing_right {
                 return Err(Raised::new(
                     "42501",

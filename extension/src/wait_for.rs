@@ -3,11 +3,18 @@
 //! A snapshot that is held while waiting keeps vacuum back through `hot_standby_feedback`, and
 //! without the feedback blocks the very replay that it waits for. A procedure, unlike a function,
 //! may give back the snapshot that its portal took for it, as COMMIT inside a procedure does.
+//!
+//! Giving it back is not enough: replay that meets a snapshot in its way waits for the end of the
+//! whole transaction, also when the snapshot is long gone. So outside a transaction block each look
+//! is a transaction of its own, and replay waits for a look at most.
 
 use std::time::{Duration, Instant};
 
-use pgrx::pg_sys::{self, Datum, FunctionCallInfo};
+use pgrx::pg_sys::{self, Datum, FunctionCallInfo, Oid};
 use pgrx::prelude::*;
+
+use crate::attempt::Raised;
+use crate::plan::Plan;
 
 /// How long one sleep lasts at most: the delay that a waiter adds.
 const POLL: Duration = Duration::from_millis(3);
@@ -37,8 +44,10 @@ pub extern "C" fn pg_finfo_forebay_wait_for() -> &'static pg_sys::Pg_finfo_recor
 pub unsafe extern "C-unwind" fn forebay_wait_for(fcinfo: FunctionCallInfo) -> Datum {
     // SAFETY: the arguments have the types that the procedure declares.
     let (event, timeout) = unsafe { arguments(fcinfo) };
+    // SAFETY: `context` is null or a node.
+    let may_commit = unsafe { may_commit(fcinfo) };
     release_portal_snapshot();
-    let outcome = wait(&event, timeout);
+    let outcome = Waiter { event, may_commit }.wait(timeout);
     // SAFETY: the call's result is declared as a composite with one column of type text.
     unsafe { one_column(fcinfo, outcome) }
 }
@@ -75,6 +84,21 @@ fn duration_of(interval: &pgrx::datum::Interval) -> Duration {
     let days = i128::from(interval.days()) + 30 * i128::from(interval.months());
     let micros = i128::from(interval.micros()) + DAY * days;
     Duration::from_micros(u64::try_from(micros.max(0)).unwrap_or(u64::MAX))
+}
+
+/// Whether the call stands outside a transaction block, and so may end its transaction.
+///
+/// # Safety
+///
+/// `fcinfo` is that of the call.
+unsafe fn may_commit(fcinfo: FunctionCallInfo) -> bool {
+    // SAFETY: CALL passes a `CallContext`; whatever else is passed is a node of another type.
+    unsafe {
+        let context = (*fcinfo).context;
+        !context.is_null()
+            && (*context).type_ == pg_sys::NodeTag::T_CallContext
+            && !(*context.cast::<pg_sys::CallContext>()).atomic
+    }
 }
 
 /// Gives back the snapshot that the portal took for the call, or refuses, having touched nothing.
@@ -116,53 +140,84 @@ fn release_portal_snapshot() {
     }
 }
 
-fn wait(event: &Event, timeout: Duration) -> String {
-    let deadline = Instant::now().checked_add(timeout);
-    loop {
-        let seen = completed_transactions();
-        if let Some(outcome) = look(event) {
-            return outcome;
-        }
+/// Waits for an event.
+struct Waiter {
+    event: Event,
+    /// Whether it may end its transaction.
+    may_commit: bool,
+}
+
+impl Waiter {
+    fn wait(&self, timeout: Duration) -> String {
+        let deadline = Instant::now().checked_add(timeout);
+        let mut plan = None;
         loop {
-            let left = deadline.map_or(POLL, |end| end.saturating_duration_since(Instant::now()));
-            if left.is_zero() {
+            let seen = completed_transactions();
+            if let Some(outcome) = self.look(&mut plan) {
+                return outcome;
+            }
+            if !sleep_until_moved(seen, deadline) {
                 return "timeout".to_owned();
             }
-            sleep(left.min(POLL));
-            if completed_transactions() != seen {
-                break;
-            }
         }
+    }
+
+    /// Looks once, with a snapshot of its own, and in a transaction of its own if it may.
+    fn look(&self, plan: &mut Option<Plan>) -> Option<String> {
+        // SAFETY: pushed here and popped below; an error in between ends the transaction, which
+        // pops it. The catalog snapshot that the look may have taken goes with it.
+        unsafe { pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot()) };
+        let outcome = Spi::connect_mut(|_| self.outcome(plan));
+        // SAFETY: as above.
+        unsafe {
+            pg_sys::PopActiveSnapshot();
+            pg_sys::InvalidateCatalogSnapshot();
+        }
+        if self.may_commit {
+            start_new_transaction();
+        }
+        outcome.unwrap_or_else(|raised| {
+            let message = format!("wait_for cannot look: {}", raised.message);
+            refuse(PgSqlErrorCode::ERRCODE_INTERNAL_ERROR, message, "")
+        })
+    }
+
+    fn outcome(&self, plan: &mut Option<Plan>) -> Result<Option<String>, Raised> {
+        const SQL: &str = "select forebay.outcome($1, $2, $3, $4)";
+        const TYPES: [Oid; 4] =
+            [pg_sys::TEXTOID, pg_sys::TEXTOID, pg_sys::INT4OID, pg_sys::INT8OID];
+        let plan = match plan {
+            Some(plan) => plan,
+            None => plan.insert(Plan::prepare(SQL, &TYPES)?),
+        };
+        let Event { source, topic, partition, offset } = &self.event;
+        let text = |text: &String| text.as_str().into_datum().unwrap_or(Datum::null());
+        plan.first_text(&[text(source), text(topic), Datum::from(*partition), Datum::from(*offset)])
     }
 }
 
-/// Looks once, with a snapshot of its own.
-fn look(event: &Event) -> Option<String> {
-    // SAFETY: pushed here and popped below; an error in between ends the transaction, which pops
-    // it. The catalog snapshot that the look may have taken goes with it.
-    unsafe { pg_sys::PushActiveSnapshot(pg_sys::GetTransactionSnapshot()) };
-    let outcome = Spi::connect(|client| {
-        let arguments = [
-            event.source.as_str().into(),
-            event.topic.as_str().into(),
-            event.partition.into(),
-            event.offset.into(),
-        ];
-        let sql = "select forebay.outcome($1, $2, $3, $4)";
-        client.select(sql, None, &arguments)?.first().get::<String>(1)
-    });
-    // SAFETY: as above.
+/// Ends the transaction, which has written nothing, and begins another one: what waits for the old
+/// one goes on.
+fn start_new_transaction() {
+    // SAFETY: the call is not atomic, so the procedure may commit; SPI is connected for that alone.
     unsafe {
-        pg_sys::PopActiveSnapshot();
-        pg_sys::InvalidateCatalogSnapshot();
+        pg_sys::SPI_connect_ext(pg_sys::SPI_OPT_NONATOMIC as i32);
+        pg_sys::SPI_commit();
+        pg_sys::SPI_finish();
     }
-    match outcome {
-        Ok(outcome) => outcome,
-        Err(error) => refuse(
-            PgSqlErrorCode::ERRCODE_INTERNAL_ERROR,
-            format!("wait_for cannot look: {error}"),
-            "",
-        ),
+}
+
+/// Sleeps until other transactions than these have ended. False if that is not before the deadline.
+fn sleep_until_moved(seen: u64, deadline: Option<Instant>) -> bool {
+    loop {
+        let left = deadline.map_or(POLL, |end| end.saturating_duration_since(Instant::now()));
+        if left.is_zero() {
+            return false;
+        }
+        sleep(left.min(POLL));
+        if completed_transactions() != seen {
+            return true;
+        }
     }
 }
 

@@ -124,11 +124,14 @@ async fn nothing_outlives_a_killed_supervisor() -> Result<()> {
     });
     let scratch = scratch.await??;
 
-    let descendants = descendants(supervisor.id())?;
-    let names: Vec<String> = descendants.iter().map(|id| command_line(id)).collect();
-    for expected in ["java", "postgres", "walreceiver", "walsender", "checkpointer", "sleep"] {
-        ensure!(names.iter().any(|name| name.contains(expected)), "no {expected} among {names:?}");
-    }
+    let expected = ["java", "postgres", "walreceiver", "walsender", "checkpointer", "sleep"];
+    let descendants = wait::until(format!("{expected:?} to run"), async || {
+        let found = descendants(supervisor.id())?;
+        let names: Vec<String> = found.iter().map(|id| command_line(id)).collect();
+        let runs = |wanted: &&str| names.iter().any(|name| name.contains(wanted));
+        Ok(expected.iter().all(runs).then_some(found))
+    })
+    .await?;
     supervisor.kill()?;
     supervisor.wait()?;
     wait::until_within(Duration::from_secs(20), "its descendants to end", || {

@@ -6,12 +6,16 @@ use crate::attempt::Raised;
 use crate::target::Target;
 
 /// The answer of `forebay.merge`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 pub struct Answer {
-    /// `set` or `walk`.
+    /// `set`, `walk` or `mixed`.
     pub path: &'static str,
-    /// How many sets the batch was merged as.
+    /// How many sets were merged.
     pub runs: u32,
+    /// How many events were applied one by one.
+    pub walked: u32,
+    /// How many times writing a set raised what no look had foreseen.
+    pub unforeseen: u32,
     /// How many subtransactions the merge began.
     pub subtransactions: u32,
     /// What became of the rows of each target.
@@ -33,7 +37,8 @@ pub struct Seconds {
     pub write: f64,
 }
 
-/// What became of the rows that were staged for one target. Rows of rejected events are in none.
+/// What became of the rows that were staged for one target. Rows of rejected events are in none. A
+/// row that a later one of its set replaces counts as unchanged: it wrote nothing.
 #[derive(Debug, Clone, Serialize)]
 pub struct Tally {
     /// Schema-qualified, as people write it.
@@ -42,14 +47,14 @@ pub struct Tally {
     pub inserted: u64,
     /// Stored rows that were changed.
     pub updated: u64,
-    /// Rows that were already so, or stayed by policy.
+    /// Rows that wrote nothing: already so, or kept out by policy or a later row.
     pub unchanged: u64,
     /// Rows deleted.
     pub deleted: u64,
 }
 
 /// An event that was rejected, and why.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Rejection {
     /// Its number in the batch.
     pub event: i32,
@@ -63,20 +68,6 @@ pub struct Rejection {
     pub constraint: Option<String>,
 }
 
-impl Answer {
-    /// The answer for a batch without rows.
-    pub fn of_nothing() -> Self {
-        Answer {
-            path: "set",
-            runs: 0,
-            subtransactions: 0,
-            targets: Vec::new(),
-            rejected: Vec::new(),
-            seconds: Seconds::default(),
-        }
-    }
-}
-
 impl Tally {
     /// Nothing yet.
     pub fn of(target: &Target) -> Self {
@@ -87,6 +78,14 @@ impl Tally {
             unchanged: 0,
             deleted: 0,
         }
+    }
+
+    /// Both together.
+    pub fn add(&mut self, other: &Tally) {
+        self.inserted += other.inserted;
+        self.updated += other.updated;
+        self.unchanged += other.unchanged;
+        self.deleted += other.deleted;
     }
 }
 

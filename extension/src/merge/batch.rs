@@ -7,9 +7,12 @@ use pgrx::pg_sys::{self, Oid};
 use pgrx::prelude::*;
 use pgrx::spi::SpiClient;
 
-use crate::attempt::{Raised, attempt};
+use crate::attempt::{Attempt, Raised, attempt};
+use crate::identity::as_table_owner;
 use crate::statement::Staging;
-use crate::target::{ForeignKey, Target, TargetSet};
+use crate::statement::set::Which;
+use crate::statement::shape::Shape;
+use crate::target::{ForeignKey, Policy, Target, TargetSet};
 
 /// The rows of one target.
 pub struct Part {
@@ -21,26 +24,62 @@ pub struct Part {
     pub rows: i64,
     /// How many of them delete.
     pub deletes: i64,
-    /// The columns that the rows name.
-    pub given: Given,
+    /// The sets of columns that the other rows name; none stands for all columns.
+    pub given: Vec<Option<Vec<i16>>>,
+    /// Whether a key stands twice.
+    pub repeats_key: bool,
+    /// Whether a key stands twice in an event.
+    pub repeats_key_in_event: bool,
 }
+
+/// More different sets of named columns than this are not worth a statement each.
+const MOST_SHAPES: usize = 16;
 
 impl Part {
     /// Its staging table.
     pub fn staging(&self) -> Staging<'_> {
         Staging { target: &self.target, slot: self.slot }
     }
-}
 
-/// The columns that the rows of a part name.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Given {
-    /// All, in every row.
-    All,
-    /// These, in every row.
-    Some(Vec<i16>),
-    /// Not the same in every row, or none at all.
-    Mixed,
+    /// How its rows name columns.
+    pub fn shape(&self) -> Shape<'_> {
+        match self.given.as_slice() {
+            [] | [None] => Shape::All,
+            [Some(given)] => Shape::Some(given),
+            _ => Shape::Mixed,
+        }
+    }
+
+    /// Which of its rows write, if they are merged as a set.
+    pub fn which(&self) -> Which {
+        if self.repeats_key && self.target.policy == Policy::Update {
+            Which::Last
+        } else {
+            Which::All
+        }
+    }
+
+    /// Whether its rows are applied one by one, whatever they are.
+    pub fn is_walked(&self) -> bool {
+        let names_nothing = |given: &Option<Vec<i16>>| given.as_ref().is_some_and(Vec::is_empty);
+        self.target.why_walked.is_some()
+            || self.given.len() > MOST_SHAPES
+            || (self.given.len() > 1 && self.target.policy == Policy::Ignore)
+            || (self.target.policy == Policy::Append
+                && (self.deletes > 0 || self.given.iter().any(names_nothing)))
+    }
+
+    /// Whether a delete can have a say in what other rows may do.
+    pub fn is_entangled(&self) -> bool {
+        self.target.referenced || !self.target.guard.is_empty()
+    }
+
+    /// Whether a row may replace an earlier one of the same key in a set.
+    pub fn is_replaceable(&self) -> bool {
+        self.target.policy == Policy::Update
+            && self.target.guard.is_empty()
+            && self.shape() == Shape::All
+    }
 }
 
 /// A batch, ready to be merged.
@@ -49,7 +88,7 @@ pub struct Batch {
     pub id: u64,
     /// In the order in which they are written; those without rows are left out.
     pub parts: Vec<Part>,
-    /// The foreign keys among the targets.
+    /// The foreign keys of the targets.
     pub foreign_keys: Vec<ForeignKey>,
     /// Seconds that counting took.
     pub count_seconds: f64,
@@ -65,7 +104,7 @@ impl Batch {
         rejected: &[i32],
     ) -> Result<Self, Raised> {
         let started = Instant::now();
-        attempt(|_| {
+        attempt(|attempt| {
             let set = TargetSet::load(relations)?;
             // SAFETY: the transaction has an id since `stage`; otherwise it gets one now.
             let id = unsafe { pg_sys::GetTopFullTransactionId() }.value;
@@ -81,6 +120,9 @@ impl Batch {
                 })?);
             }
             parts.retain(|part| part.rows > 0);
+            for part in &mut parts {
+                (part.repeats_key, part.repeats_key_in_event) = repeats_key(attempt, id, part)?;
+            }
             Ok(Batch {
                 id,
                 parts,
@@ -93,6 +135,18 @@ impl Batch {
     /// The part of a target, if it has rows.
     pub fn part_of(&self, relation: Oid) -> Option<&Part> {
         self.parts.iter().find(|part| part.target.relation() == relation)
+    }
+
+    /// Whether all of its rows are applied one by one: a foreign key between two of its targets can't
+    /// be looked at as a set.
+    pub fn is_walked(&self) -> bool {
+        self.foreign_keys.iter().any(|foreign_key| {
+            let parts = (self.part_of(foreign_key.child()), self.part_of(foreign_key.parent()));
+            let (Some(child), Some(parent)) = parts else { return false };
+            !foreign_key.foreseeable
+                || !foreign_key.refers_to_key
+                || child.target.owner() != parent.target.owner()
+        })
     }
 }
 
@@ -129,22 +183,38 @@ fn count_part(
     Ok(part)
 }
 
+/// Whether a key stands twice, and whether in one event. Keys are compared with the rights of the target's owner, whose types
+/// they may have.
+fn repeats_key(attempt: &Attempt, id: u64, part: &Part) -> Result<(bool, bool), Raised> {
+    if part.target.key.is_empty() {
+        return Ok((false, false));
+    }
+    as_table_owner(attempt, part.target.owner(), || {
+        Spi::connect_mut(|client| {
+            let sql = part.staging().repeats_key();
+            let row = client.update(sql.as_str(), None, &[batch_argument(id)])?.first();
+            Ok((row.get::<bool>(1)?.unwrap_or(false), row.get::<bool>(2)?.unwrap_or(false)))
+        })
+    })
+}
+
 fn counted(client: &mut SpiClient<'_>, id: u64, target: Target, slot: i32) -> Result<Part, Raised> {
-    let sql = Staging { target: &target, slot }.count();
-    let row = client.update(sql.as_str(), None, &[batch_argument(id)])?.first();
+    let staging = Staging { target: &target, slot };
+    let row = client.update(staging.count().as_str(), None, &[batch_argument(id)])?.first();
     let rows = row.get::<i64>(1)?.unwrap_or(0);
     let deletes = row.get::<i64>(2)?.unwrap_or(0);
-    let naming_all = row.get::<i64>(3)?.unwrap_or(0);
-    let least = row.get::<Vec<i16>>(4)?;
-    let greatest = row.get::<Vec<i16>>(5)?;
-    let given = match least {
-        None => Given::All,
-        Some(least)
-            if naming_all == 0 && !least.is_empty() && greatest.as_ref() == Some(&least) =>
-        {
-            Given::Some(least)
-        }
-        Some(_) => Given::Mixed,
-    };
-    Ok(Part { target, slot, rows, deletes, given })
+    let shapes = row.get::<Vec<String>>(3)?.unwrap_or_default();
+    let given = shapes.iter().map(|shape| columns_of(shape)).collect::<Result<_, _>>()?;
+    Ok(Part { target, slot, rows, deletes, given, repeats_key: false, repeats_key_in_event: false })
+}
+
+/// The set of columns that PostgreSQL spells `{1,2}`; nothing stands for all.
+fn columns_of(text: &str) -> Result<Option<Vec<i16>>, Raised> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let numbers = text.trim_matches(['{', '}']).split(',').filter(|number| !number.is_empty());
+    numbers.map(str::parse).collect::<Result<_, _>>().map(Some).map_err(|_| {
+        Raised::new("22023", format!("{text} in column _given is no set of column numbers"))
+    })
 }

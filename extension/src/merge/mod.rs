@@ -1,12 +1,20 @@
 //! The merge: staged rows become rows of their targets, and events are rejected one by one.
 //!
 //! A batch means: each event in order, alone, in its own savepoint; its foreign keys are checked at
-//! its end, any violation rejects the whole event. [`set`] does that at once for a batch whose
-//! events plainly do not interact; [`walk`] does it to the letter, for any other batch, and for one
-//! that raises.
+//! its end, any violation rejects the whole event. To do that in few statements
+//!
+//! - [`batch`] counts what is staged,
+//! - [`cut`] finds runs of events that don't interact,
+//! - [`look`] finds what a run would violate, and [`judge`] which events are rejected for it,
+//! - [`set`] writes a run at once,
+//! - [`walk`] applies events to the letter: those that interact, and those of a run that raised.
 
 mod answer;
 mod batch;
+mod cut;
+mod judge;
+mod look;
+mod runner;
 mod set;
 mod walk;
 
@@ -21,9 +29,11 @@ use answer::Answer;
 pub use answer::Rejection;
 use batch::Batch;
 pub use batch::batch_argument;
+use runner::Runner;
 
 /// Merges the rows that this transaction has staged in `slot`: `rows[i]` of them for
-/// `relations[i]`, but for the events in `rejected`.
+/// `relations[i]`, but for the events in `rejected`. An event that raises the SQLSTATE `suspected` is
+/// rejected, too, if others are merged.
 ///
 /// Answers as `forebay.merge` does, or with the error that it is to raise: `{"error": {…}}`.
 #[pg_extern(volatile)]
@@ -33,9 +43,10 @@ pub fn merge_staged(
     relations: Vec<Oid>,
     rows: Vec<i64>,
     rejected: Vec<i32>,
+    suspected: Option<&str>,
 ) -> JsonB {
     failpoint::hit("merge.after_fence");
-    match merge(slot, &relations, &rows, &rejected) {
+    match merge(slot, &relations, &rows, &rejected, suspected) {
         Ok(answer) => JsonB(json!(answer)),
         Err(raised) => JsonB(json!({ "error": raised })),
     }
@@ -46,17 +57,14 @@ fn merge(
     relations: &[Oid],
     rows: &[i64],
     rejected: &[i32],
+    suspected: Option<&str>,
 ) -> Result<Answer, Raised> {
     if relations.is_empty() {
-        return Ok(Answer::of_nothing());
+        return Ok(Answer { path: "set", ..Answer::default() });
     }
     let slot = slot.ok_or_else(|| Raised::new("22023", "rows are staged, but no slot is named"))?;
     let batch = Batch::open(slot, relations, rows, rejected)?;
-    failpoint::hit("merge.before_write");
-    let answer = match set::merge(&batch)? {
-        Some(answer) => answer,
-        None => walk::merge(&batch)?,
-    };
+    let answer = Runner::new(&batch, suspected).merge()?;
     failpoint::hit("merge.after_write");
     Ok(answer)
 }

@@ -1,142 +1,144 @@
-//! A batch whose events plainly do not interact, merged as one set.
-//!
-//! Plainly: nothing is deleted; no key stands twice, but in targets that ignore the second; every
-//! row of a target names the same columns; no row refers to a parent that only a later event gives;
-//! no stored row gives up a value of another unique index; nothing differs where it must be
-//! identical. Whatever then raises may be one event's fault, and the batch is walked.
+//! A run merged as one set: look, reject what would violate something, write once.
 
 use std::time::Instant;
 
+use pgrx::pg_sys::{self, Datum};
 use pgrx::prelude::*;
 
-use super::answer::{Answer, Seconds, Tally};
-use super::batch::{Batch, Given, Part, batch_argument};
+use super::answer::{Rejection, Tally};
+use super::batch::{Batch, Part, batch_argument};
+use super::cut::Run;
+use super::look::{Stored, look, look_at_stored, run_arguments};
 use crate::attempt::{Attempt, Raised, attempt};
+use crate::failpoint;
 use crate::identity::as_table_owner;
 use crate::plan::{Plan, query_level};
 use crate::policy::{Fault, fault_of};
-use crate::statement::{self, Named};
+use crate::statement::shape::Shape;
 use crate::target::Policy;
 
-/// What is stored already of a part's rows.
-#[derive(Debug, Default, Clone, Copy)]
-struct Stored {
-    rows: i64,
-    differing: i64,
-    moves_guard: bool,
+/// What became of a run.
+pub enum Outcome {
+    /// It is merged, but for the rejected events.
+    Merged {
+        /// What became of the rows of each part.
+        tallies: Vec<Tally>,
+        /// The rejected events, in order.
+        rejected: Vec<Rejection>,
+    },
+    /// Nothing is written: this event moves a value that another unique index looks at.
+    Moves(i32),
+    /// Nothing is written: something raised that no look foresaw.
+    Unforeseen,
 }
 
-/// Merges the batch as a set. `None`: its events may interact, or one of them raised; nothing is
-/// written then.
-pub fn merge(batch: &Batch) -> Result<Option<Answer>, Raised> {
-    let started = Instant::now();
-    let Some(stored) = attempt(|attempt| look(attempt, batch))? else { return Ok(None) };
-    let look = started.elapsed().as_secs_f64();
-    let started = Instant::now();
-    match attempt(|attempt| write(attempt, batch, &stored)) {
-        Ok(targets) => Ok(Some(Answer {
-            path: "set",
-            runs: 1,
-            subtransactions: 3,
-            targets,
-            rejected: Vec::new(),
-            seconds: Seconds {
-                count: batch.count_seconds,
-                look,
-                write: started.elapsed().as_secs_f64(),
-            },
-        })),
-        Err(raised) if fault_of(&raised.sqlstate) == Fault::Event => Ok(None),
-        Err(raised) => Err(raised),
-    }
+/// Another session has written what was looked at; never seen outside.
+const STALE: &str = "40001";
+
+/// What merging a run costs, for the answer.
+#[derive(Debug, Default)]
+pub struct Cost {
+    /// Seconds of looking.
+    pub look: f64,
+    /// Seconds of writing.
+    pub write: f64,
+    /// Subtransactions.
+    pub subtransactions: u32,
+    /// How many writes raised.
+    pub unforeseen: u32,
 }
 
-fn look(attempt: &Attempt, batch: &Batch) -> Result<Option<Vec<Stored>>, Raised> {
-    if batch.parts.iter().any(|part| part.deletes > 0 || part.given == Given::Mixed) {
-        return Ok(None);
+/// Merges a run as a set. When the write raises what may be an event's fault, looks once more, at
+/// everything: what another session has done meanwhile can be foreseen then.
+pub fn merge(batch: &Batch, run: Run, cost: &mut Cost) -> Result<Outcome, Raised> {
+    for thorough in [false, true] {
+        let Some((stored, rejected)) = foresee(batch, run, thorough, cost)? else {
+            return Ok(Outcome::Unforeseen);
+        };
+        let rejected = match rejected {
+            Foreseen::Moves(event) => return Ok(Outcome::Moves(event)),
+            Foreseen::Rejected(rejected) => rejected,
+        };
+        let started = Instant::now();
+        cost.subtransactions += 1;
+        failpoint::hit("merge.before_write");
+        let written = attempt(|attempt| write(attempt, batch, run, stored, &rejected));
+        cost.write += started.elapsed().as_secs_f64();
+        match written {
+            Ok(tallies) => return Ok(Outcome::Merged { tallies, rejected }),
+            Err(raised) if raised.sqlstate == STALE || may_be_an_events(&raised) => {
+                cost.unforeseen += 1;
+            }
+            Err(raised) => return Err(raised),
+        }
     }
-    if repeats_key(batch)? || parent_comes_later(batch)? {
-        return Ok(None);
-    }
-    let mut stored = Vec::with_capacity(batch.parts.len());
-    for part in &batch.parts {
-        let found =
-            as_table_owner(attempt, part.target.owner(), || look_at_stored(batch.id, part))?;
-        let clashes = part.target.policy == Policy::Identical && found.differing > 0;
-        if found.moves_guard || clashes {
+    Ok(Outcome::Unforeseen)
+}
+
+enum Foreseen {
+    Moves(i32),
+    Rejected(Vec<Rejection>),
+}
+
+/// Looks, and judges. Before anything is rejected, looks again with a fresh snapshot. Nothing: a look
+/// itself raised what may be an event's fault, or is not clear.
+fn foresee(
+    batch: &Batch,
+    run: Run,
+    thorough: bool,
+    cost: &mut Cost,
+) -> Result<Option<(Vec<Stored>, Foreseen)>, Raised> {
+    let mut looked_again = failpoint::is_mutant("stale_look");
+    loop {
+        let started = Instant::now();
+        cost.subtransactions += 1;
+        let looked = attempt(|attempt| look(attempt, batch, run, thorough));
+        cost.look += started.elapsed().as_secs_f64();
+        let (stored, findings) = match looked {
+            Ok(found) => found,
+            Err(raised) if may_be_an_events(&raised) => return Ok(None),
+            Err(raised) => return Err(raised),
+        };
+        if let Some(event) = findings.first_mover {
+            return Ok(Some((stored, Foreseen::Moves(event))));
+        }
+        if findings.is_unclear {
             return Ok(None);
         }
-        stored.push(found);
-    }
-    Ok(Some(stored))
-}
-
-fn repeats_key(batch: &Batch) -> Result<bool, Raised> {
-    for part in &batch.parts {
-        let is_keyed = matches!(part.target.policy, Policy::Update | Policy::Identical);
-        if is_keyed && answers_true(batch.id, &part.staging().repeats_key())? {
-            return Ok(true);
+        let rejected = findings.judge(batch);
+        if rejected.is_empty() || looked_again {
+            return Ok(Some((stored, Foreseen::Rejected(rejected))));
         }
+        failpoint::hit("merge.between_looks");
+        looked_again = true;
     }
-    Ok(false)
 }
 
-fn parent_comes_later(batch: &Batch) -> Result<bool, Raised> {
-    for foreign_key in &batch.foreign_keys {
-        let (Some(child), Some(parent)) =
-            (batch.part_of(foreign_key.child()), batch.part_of(foreign_key.parent()))
-        else {
-            continue;
-        };
-        let sql = statement::parent_comes_later(foreign_key, child.staging(), parent.staging());
-        if answers_true(batch.id, &sql)? {
-            return Ok(true);
-        }
-    }
-    Ok(false)
-}
-
-fn answers_true(batch_id: u64, sql: &str) -> Result<bool, Raised> {
-    Spi::connect_mut(|client| {
-        let row = client.update(sql, None, &[batch_argument(batch_id)])?.first();
-        Ok(row.get::<bool>(1)?.unwrap_or(false))
-    })
-}
-
-fn look_at_stored(batch_id: u64, part: &Part) -> Result<Stored, Raised> {
-    if matches!(part.target.policy, Policy::Append | Policy::Ignore) {
-        return Ok(Stored::default());
-    }
-    let sql = part.staging().look(&named_by(part));
-    Spi::connect_mut(|client| {
-        let row = client.update(sql.as_str(), None, &[batch_argument(batch_id)])?.first();
-        Ok(Stored {
-            rows: row.get::<i64>(1)?.unwrap_or(0),
-            differing: row.get::<i64>(2)?.unwrap_or(0),
-            moves_guard: row.get::<bool>(3)?.unwrap_or(false),
-        })
-    })
-}
-
-fn named_by(part: &Part) -> Named<'_> {
-    let given = match &part.given {
-        Given::Some(given) => Some(given.as_slice()),
-        Given::All | Given::Mixed => None,
-    };
-    Named::new(&part.target, given)
+fn may_be_an_events(raised: &Raised) -> bool {
+    fault_of(&raised.sqlstate) == Fault::Event
 }
 
 /// Writes all parts. Targets of one owner share a query level, so that foreign keys among them are
 /// checked when all of them are written; after-triggers run as the owner of their own table.
-fn write(attempt: &Attempt, batch: &Batch, stored: &[Stored]) -> Result<Vec<Tally>, Raised> {
+fn write(
+    attempt: &Attempt,
+    batch: &Batch,
+    run: Run,
+    mut stored: Vec<Stored>,
+    rejected: &[Rejection],
+) -> Result<Vec<Tally>, Raised> {
+    if !rejected.is_empty() {
+        remove(batch, rejected)?;
+        stored = look_at_stored(attempt, batch, run)?;
+    }
     let mut tallies = Vec::with_capacity(batch.parts.len());
-    let parts: Vec<_> = batch.parts.iter().zip(stored).collect();
+    let parts: Vec<_> = batch.parts.iter().zip(&stored).collect();
     for group in parts.chunk_by(|(one, _), (next, _)| one.target.owner() == next.target.owner()) {
         let Some((first, _)) = group.first() else { continue };
         as_table_owner(attempt, first.target.owner(), || {
             query_level(attempt, || {
                 for (part, stored) in group {
-                    tallies.push(write_part(batch.id, part, stored)?);
+                    tallies.push(Writer { batch, run, part, stored }.write()?);
                 }
                 Ok(())
             })
@@ -145,34 +147,105 @@ fn write(attempt: &Attempt, batch: &Batch, stored: &[Stored]) -> Result<Vec<Tall
     Ok(tallies)
 }
 
-fn write_part(batch_id: u64, part: &Part, stored: &Stored) -> Result<Tally, Raised> {
-    let staging = part.staging();
-    let named = named_by(part);
-    let mut tally = Tally::of(&part.target);
-    if part.target.policy == Policy::Update && stored.differing > 0 {
-        if answers_true(batch_id, &staging.lock_differing(&named))? {
-            return Err(Raised::new("23505", "a stored row was changed by another session"));
-        }
-        tally.updated = run(batch_id, &staging.update_differing(&named))?;
+fn remove(batch: &Batch, rejected: &[Rejection]) -> Result<(), Raised> {
+    let events: Vec<i32> = rejected.iter().map(|rejection| rejection.event).collect();
+    for part in &batch.parts {
+        Spi::connect_mut(|client| {
+            let arguments = [batch_argument(batch.id), events.clone().into()];
+            client.update(part.staging().remove_events().as_str(), None, &arguments).map(drop)
+        })?;
     }
-    tally.inserted = match part.target.policy {
-        Policy::Ignore => run(batch_id, &staging.insert_ignoring(&named))?,
-        _ if stored.rows < part.rows => run(batch_id, &staging.insert(&named, stored.rows > 0))?,
-        _ => 0,
-    };
-    let is_looked_at = matches!(part.target.policy, Policy::Update | Policy::Identical);
-    let is_complete = stored.rows as u64 + tally.inserted == part.rows as u64
-        && (part.target.policy == Policy::Identical || tally.updated == stored.differing as u64);
-    if is_looked_at && !is_complete {
-        return Err(Raised::new("23505", "a row was written by another session since the look"));
-    }
-    tally.unchanged = (part.rows as u64).saturating_sub(tally.inserted + tally.updated);
-    Ok(tally)
+    Ok(())
 }
 
-fn run(batch_id: u64, sql: &str) -> Result<u64, Raised> {
-    Spi::connect_mut(|_| {
-        let plan = Plan::prepare(sql, &[pgrx::pg_sys::XID8OID])?;
-        plan.write(&[pgrx::pg_sys::Datum::from(batch_id)])
-    })
+struct Writer<'a> {
+    batch: &'a Batch,
+    run: Run,
+    part: &'a Part,
+    stored: &'a Stored,
+}
+
+impl Writer<'_> {
+    fn write(&self) -> Result<Tally, Raised> {
+        let mut tally = Tally::of(&self.part.target);
+        let deletes_last = failpoint::is_mutant("deletes_last");
+        if self.part.deletes > 0 && !deletes_last {
+            tally.deleted = self.run(&self.part.staging().delete_given())?;
+        }
+        if self.stored.upserts > 0 {
+            tally.updated = self.update()?;
+            tally.inserted = self.insert()?;
+        }
+        if self.part.deletes > 0 && deletes_last {
+            tally.deleted = self.run(&self.part.staging().delete_given())?;
+        }
+        let upserts = self.stored.upserts as u64;
+        tally.unchanged = upserts.saturating_sub(tally.inserted + tally.updated);
+        Ok(tally)
+    }
+
+    fn update(&self) -> Result<u64, Raised> {
+        let policy = self.part.target.policy;
+        if !matches!(policy, Policy::Update | Policy::Newest) || self.stored.differing == 0 {
+            return Ok(0);
+        }
+        let (shape, which) = (self.part.shape(), self.part.which());
+        let staging = self.part.staging();
+        if self.answers_true(&staging.lock_differing(&shape, which))? {
+            return Err(stale());
+        }
+        let updated = self.run(&staging.update_differing(&shape, which))?;
+        if updated != self.stored.differing as u64 { Err(stale()) } else { Ok(updated) }
+    }
+
+    fn insert(&self) -> Result<u64, Raised> {
+        let staging = self.part.staging();
+        let policy = self.part.target.policy;
+        if policy == Policy::Ignore {
+            return self.run(&staging.insert_ignoring(&self.part.shape()));
+        }
+        let is_new = self.stored.rows - self.stored.stored;
+        if is_new == 0 && policy != Policy::Append {
+            return Ok(0);
+        }
+        let looks = self.stored.stored > 0;
+        let mut inserted = 0;
+        for given in self.shapes() {
+            let shape = given.as_deref().map_or(Shape::All, Shape::Some);
+            let is_mixed = self.part.given.len() > 1;
+            let sql = staging.insert_new(&shape, self.part.which(), looks, is_mixed);
+            inserted += self.run(&sql)?;
+        }
+        if policy != Policy::Append && inserted != is_new as u64 {
+            return Err(stale());
+        }
+        Ok(inserted)
+    }
+
+    /// The sets of columns that rows name.
+    fn shapes(&self) -> Vec<Option<Vec<i16>>> {
+        if self.part.given.is_empty() { vec![None] } else { self.part.given.clone() }
+    }
+
+    fn run(&self, sql: &str) -> Result<u64, Raised> {
+        Spi::connect_mut(|_| {
+            let types = [pg_sys::XID8OID, pg_sys::INT4OID, pg_sys::INT4OID];
+            Plan::prepare(sql, &types)?.write(&[
+                Datum::from(self.batch.id),
+                Datum::from(self.run.first),
+                Datum::from(self.run.last),
+            ])
+        })
+    }
+
+    fn answers_true(&self, sql: &str) -> Result<bool, Raised> {
+        Spi::connect_mut(|client| {
+            let row = client.update(sql, None, &run_arguments(self.batch, self.run))?.first();
+            Ok(row.get::<bool>(1)?.unwrap_or(false))
+        })
+    }
+}
+
+fn stale() -> Raised {
+    Raised::new(STALE, "another session has written what was looked at")
 }

@@ -1,30 +1,29 @@
-//! A batch walked event by event, each in a subtransaction of its own.
+//! Events applied one by one, to the letter of what a batch means.
+//!
+//! A subtransaction takes several events, each with its rows in order and its foreign keys checked at
+//! its end. When one raises, the subtransaction is rolled back, the events before it are applied
+//! again, and it is rejected. It takes one event after that, then twice as many each time: so neither
+//! many good events nor many bad ones need many subtransactions.
 
 use std::collections::HashMap;
-use std::time::Instant;
 
-use pgrx::pg_sys::{self, Datum, ItemPointerData};
+use pgrx::pg_sys::{self, Datum};
 use pgrx::prelude::*;
 
-use super::answer::{Answer, Rejection, Seconds, Tally};
-use super::batch::{Batch, Part, batch_argument};
+use super::answer::{Rejection, Tally};
+use super::batch::{Batch, Part};
+use super::cut::StagedRow;
+use super::judge::{not_identical, versionless};
 use crate::attempt::{Attempt, Raised, attempt};
 use crate::failpoint;
 use crate::identity::as_table_owner;
-use crate::plan::{Plan, query_level};
+use crate::plan::{Plan, query_level, set_constraints_immediate};
 use crate::policy::{Fault, fault_of};
-use crate::statement::Named;
+use crate::statement::shape::Shape;
 use crate::target::Policy;
 
-/// A staged row: where it stands, and what it asks for.
-struct StagedRow {
-    event: i32,
-    row: i32,
-    part: usize,
-    deletes: bool,
-    given: Option<Vec<i16>>,
-    place: ItemPointerData,
-}
+/// A subtransaction takes no more events than this.
+const MOST_EVENTS: usize = 64;
 
 /// What became of a row.
 enum RowOutcome {
@@ -32,62 +31,6 @@ enum RowOutcome {
     Updated,
     Unchanged,
     Deleted(u64),
-}
-
-/// Merges the batch event by event.
-pub fn merge(batch: &Batch) -> Result<Answer, Raised> {
-    let started = Instant::now();
-    let rows = attempt(|_| staged_rows(batch))?;
-    let look = started.elapsed().as_secs_f64();
-    let started = Instant::now();
-    let mut walk = Walk {
-        batch,
-        statements: HashMap::new(),
-        tallies: batch.parts.iter().map(|part| Tally::of(&part.target)).collect(),
-        rejected: Vec::new(),
-        subtransactions: 4,
-        current: 0,
-    };
-    for event in rows.chunk_by(|one, next| one.event == next.event) {
-        walk.merge_event(event)?;
-        failpoint::hit("walk.between_events");
-    }
-    Ok(Answer {
-        path: "walk",
-        runs: 0,
-        subtransactions: walk.subtransactions,
-        targets: walk.tallies,
-        rejected: walk.rejected,
-        seconds: Seconds {
-            count: batch.count_seconds,
-            look,
-            write: started.elapsed().as_secs_f64(),
-        },
-    })
-}
-
-/// All rows of the batch, in order of (event, row).
-fn staged_rows(batch: &Batch) -> Result<Vec<StagedRow>, Raised> {
-    let mut rows = Vec::new();
-    for (number, part) in batch.parts.iter().enumerate() {
-        Spi::connect_mut(|client| -> Result<(), Raised> {
-            let sql = part.staging().row_places();
-            for tuple in client.update(sql.as_str(), None, &[batch_argument(batch.id)])? {
-                let unplaced = || Raised::new("XX000", "a staged row without a place");
-                rows.push(StagedRow {
-                    event: tuple.get::<i32>(1)?.ok_or_else(unplaced)?,
-                    row: tuple.get::<i32>(2)?.ok_or_else(unplaced)?,
-                    part: number,
-                    deletes: tuple.get::<bool>(3)?.unwrap_or(false),
-                    given: tuple.get::<Vec<i16>>(4)?,
-                    place: tuple.get::<ItemPointerData>(5)?.ok_or_else(unplaced)?,
-                });
-            }
-            Ok(())
-        })?;
-    }
-    rows.sort_by_key(|row| (row.event, row.row));
-    Ok(rows)
 }
 
 /// The prepared statements for rows that ask for the same thing.
@@ -98,74 +41,151 @@ struct RowStatements {
     delete: Option<Plan>,
 }
 
-struct Walk<'a> {
+/// Applies events of a batch one by one.
+pub struct Walk<'a> {
     batch: &'a Batch,
+    /// An SQLSTATE that is taken for an event's fault, though it is not listed.
+    suspected: Option<&'a str>,
     statements: HashMap<(usize, bool, Option<Vec<i16>>), RowStatements>,
-    tallies: Vec<Tally>,
-    rejected: Vec<Rejection>,
-    subtransactions: u32,
     /// The part whose row was applied last: what an error is about that names no table.
     current: usize,
+    /// What became of the rows of each part.
+    pub tallies: Vec<Tally>,
+    /// The rejected events, in order.
+    pub rejected: Vec<Rejection>,
+    /// How many events were applied or rejected.
+    pub events: u32,
+    /// How many subtransactions that took.
+    pub subtransactions: u32,
 }
 
-impl Walk<'_> {
-    /// Applies one event, or rejects it. Before an event is rejected for a row or a parent that
-    /// another session may just have written, it is tried once more with fresh snapshots.
-    fn merge_event(&mut self, rows: &[StagedRow]) -> Result<(), Raised> {
-        let Some(first) = rows.first() else { return Ok(()) };
-        let mut outcome = self.try_event(rows);
-        if outcome.as_ref().is_err_and(|raised| raised.sqlstate.starts_with("23")) {
-            outcome = self.try_event(rows);
+/// Where some events were left off.
+enum Stopped {
+    /// All are applied.
+    Nowhere,
+    /// This one raised, by its own fault.
+    At(usize, Raised),
+}
+
+impl<'a> Walk<'a> {
+    /// Nothing is walked yet.
+    pub fn new(batch: &'a Batch, suspected: Option<&'a str>) -> Self {
+        Walk {
+            batch,
+            suspected,
+            statements: HashMap::new(),
+            current: 0,
+            tallies: batch.parts.iter().map(|part| Tally::of(&part.target)).collect(),
+            rejected: Vec::new(),
+            events: 0,
+            subtransactions: 0,
         }
+    }
+
+    /// Applies the events whose rows these are, in order of (event, row).
+    pub fn merge(&mut self, rows: &[StagedRow]) -> Result<(), Raised> {
+        let events: Vec<_> = rows.chunk_by(|one, next| one.event == next.event).collect();
+        let mut rest = events.as_slice();
+        let mut most = MOST_EVENTS;
+        while !rest.is_empty() {
+            let (taken, others) = rest.split_at(rest.len().min(most));
+            rest = match self.try_events(taken)? {
+                Stopped::Nowhere => {
+                    most = MOST_EVENTS.min(2 * most);
+                    others
+                }
+                Stopped::At(place, raised) => {
+                    self.apply_again(&taken[..place])?;
+                    self.reject(taken[place], &raised);
+                    most = 1;
+                    &rest[place + 1..]
+                }
+            };
+            failpoint::hit("walk.between_events");
+        }
+        Ok(())
+    }
+
+    /// Applies events that have just been applied, and rolled back for the sake of a later one. If
+    /// another session makes one of them raise now, they are taken one by one.
+    fn apply_again(&mut self, events: &[&[StagedRow]]) -> Result<(), Raised> {
+        let mut rest = events;
+        while let Stopped::At(place, raised) = self.try_events(rest)? {
+            self.apply_again(&rest[..place])?;
+            self.reject(rest[place], &raised);
+            rest = &rest[place + 1..];
+        }
+        Ok(())
+    }
+
+    fn reject(&mut self, event: &[StagedRow], raised: &Raised) {
+        let Some(first) = event.first() else { return };
+        let mut rejection = Rejection::new(first.event, raised);
+        let current = &self.batch.parts[self.current].target;
+        rejection.target.get_or_insert_with(|| current.display.clone());
+        self.rejected.push(rejection);
+        self.events += 1;
+    }
+
+    /// Applies events in one subtransaction, which is rolled back if one of them raises.
+    fn try_events(&mut self, events: &[&[StagedRow]]) -> Result<Stopped, Raised> {
+        if events.is_empty() {
+            return Ok(Stopped::Nowhere);
+        }
+        self.subtransactions += 1;
+        let mut place = 0;
+        let outcome = attempt(|attempt| {
+            Spi::connect_mut(|_| {
+                let mut outcomes = Vec::new();
+                for (number, event) in events.iter().enumerate() {
+                    place = number;
+                    self.apply_event(attempt, event, &mut outcomes)?;
+                }
+                Ok(outcomes)
+            })
+        });
         match outcome {
             Ok(outcomes) => {
-                for (row, outcome) in rows.iter().zip(outcomes) {
+                for (row, outcome) in events.iter().flat_map(|event| event.iter()).zip(outcomes) {
                     self.count(row.part, outcome);
                 }
-                Ok(())
+                self.events += events.len() as u32;
+                Ok(Stopped::Nowhere)
             }
-            Err(raised) if fault_of(&raised.sqlstate) == Fault::Event => {
-                let mut rejection = Rejection::new(first.event, &raised);
-                let current = &self.batch.parts[self.current].target;
-                rejection.target.get_or_insert_with(|| current.display.clone());
-                self.rejected.push(rejection);
-                Ok(())
-            }
+            Err(raised) if self.is_events_fault(&raised) => Ok(Stopped::At(place, raised)),
             Err(raised) => Err(raised),
         }
     }
 
-    fn try_event(&mut self, rows: &[StagedRow]) -> Result<Vec<RowOutcome>, Raised> {
-        self.subtransactions += 1;
-        attempt(|attempt| {
-            Spi::connect_mut(|_| {
-                let mut outcomes = Vec::with_capacity(rows.len());
-                let owner_of = |row: &StagedRow| self.batch.parts[row.part].target.owner();
-                for group in rows.chunk_by(|one, next| owner_of(one) == owner_of(next)) {
-                    self.apply_group(attempt, group, &mut outcomes)?;
-                }
-                Ok(outcomes)
-            })
-        })
+    fn is_events_fault(&self, raised: &Raised) -> bool {
+        fault_of(&raised.sqlstate) == Fault::Event
+            || self.suspected.is_some_and(|suspected| suspected == raised.sqlstate)
     }
 
-    /// Applies consecutive rows whose targets have one owner; their foreign keys are checked at
-    /// the end.
-    fn apply_group(
+    /// Applies consecutive rows whose targets have one owner together; their foreign keys are checked
+    /// at the end.
+    fn apply_event(
         &mut self,
         attempt: &Attempt,
         rows: &[StagedRow],
         outcomes: &mut Vec<RowOutcome>,
     ) -> Result<(), Raised> {
-        let Some(first) = rows.first() else { return Ok(()) };
-        as_table_owner(attempt, self.batch.parts[first.part].target.owner(), || {
-            query_level(attempt, || {
-                for row in rows {
-                    outcomes.push(self.apply_row(row)?);
-                }
-                Ok(())
-            })
-        })
+        let owners: Vec<_> = self.batch.parts.iter().map(|part| part.target.owner()).collect();
+        let owner_of = |row: &StagedRow| owners[row.part];
+        for group in rows.chunk_by(|one, next| owner_of(one) == owner_of(next)) {
+            let Some(first) = group.first() else { continue };
+            as_table_owner(attempt, owner_of(first), || {
+                query_level(attempt, || {
+                    for row in group {
+                        outcomes.push(self.apply_row(row)?);
+                    }
+                    Ok(())
+                })?;
+                // A trigger that defers constraints does so for its own event alone.
+                set_constraints_immediate()
+            })?;
+        }
+        Ok(())
     }
 
     fn apply_row(&mut self, row: &StagedRow) -> Result<RowOutcome, Raised> {
@@ -208,17 +228,25 @@ impl RowStatements {
             }
             return Ok(RowStatements { delete: prepare(staging.delete_one())?, ..nothing });
         }
-        let named = Named::new(&part.target, row.given.as_deref());
+        let shape = row.given.as_deref().map_or(Shape::All, Shape::Some);
+        let target = &part.target;
+        let version = target.version.as_deref().and_then(|version| target.column(version));
+        if version.is_some_and(|version| !shape.names(target, version)) {
+            return Err(versionless(target));
+        }
+        let has_values = shape.values(target).next().is_some();
         Ok(RowStatements {
-            differing_columns: match part.target.policy {
-                Policy::Identical => prepare(staging.differing_columns(&named))?,
+            differing_columns: match target.policy {
+                Policy::Identical => prepare(staging.differing_columns(&shape))?,
                 _ => None,
             },
-            update: match part.target.policy {
-                Policy::Update if named.has_values() => prepare(staging.update_one(&named))?,
+            update: match target.policy {
+                Policy::Update | Policy::Newest if has_values => {
+                    prepare(staging.update_one(&shape))?
+                }
                 _ => None,
             },
-            insert: prepare(staging.insert_one(&named))?,
+            insert: prepare(staging.insert_one(&shape))?,
             delete: None,
         })
     }
@@ -230,7 +258,7 @@ impl RowStatements {
         if let Some(differing_columns) = &self.differing_columns
             && let Some(columns) = differing_columns.first_text(arguments)?
         {
-            return Err(not_identical(part, &columns));
+            return Err(not_identical(&part.target, &columns));
         }
         if let Some(update) = &self.update
             && update.write(arguments)? > 0
@@ -243,14 +271,4 @@ impl RowStatements {
         };
         Ok(if inserted > 0 { RowOutcome::Inserted } else { RowOutcome::Unchanged })
     }
-}
-
-fn not_identical(part: &Part, columns: &str) -> Raised {
-    let target = &part.target;
-    let (schema, table) = target.display.split_once('.').unwrap_or(("", &target.display));
-    let message =
-        format!("a row of {} with this key is stored, and differs in {columns}", target.display);
-    Raised::new("23505", message)
-        .about_table(schema, table)
-        .about_constraint(target.key_constraint.clone())
 }

@@ -6,3 +6,4 @@ mod policy;
 mod registration;
 mod rights;
 mod staging;
+mod value;

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 use forebay_tests::{Database, Stack};
 
-use crate::batch::{Source, sqlstate};
+use crate::batch::{Source, rejections, sqlstate};
 
 async fn database(prefix: &str) -> Result<Database> {
     let database = Database::create(&Stack::from_env()?, prefix).await?;
@@ -101,14 +101,37 @@ async fn a_changed_target_is_staged_anew() -> Result<()> {
     Ok(())
 }
 
-/// The code of an owner's type would run with the extension owner's rights.
+/// The check of an owner's type must run with that owner's rights, also where the column had
+/// another type when the table was registered.
 #[tokio::test]
-async fn a_column_that_got_a_users_type_is_refused() -> Result<()> {
+async fn the_code_of_a_columns_type_runs_as_the_targets_owner() -> Result<()> {
     let database = database("retyped").await?;
+    let owner = format!("{}_owner", database.name());
     let client = database.primary();
-    client.batch_execute("create domain d as text; alter table t alter v type d").await?;
-    let error = client.query_one(STAGE, &[]).await.err().context("an error")?;
-    assert_eq!(sqlstate(&error), "FB004");
+    client
+        .batch_execute(&format!(
+            "create role {owner};
+             create table seen (who text);
+             create function spy(value text) returns boolean language plpgsql as $$
+             begin insert into public.seen values (current_user); return value <> 'bad'; end $$;
+             create domain watched as text check (spy(value));
+             alter table t alter v type watched;
+             alter table t owner to {owner}; alter table seen owner to {owner};
+             alter function spy owner to {owner}; alter domain watched owner to {owner};
+             truncate seen;"
+        ))
+        .await?;
+    let writer = database.connect_primary_as(database.writer_role()).await?;
+    let mut source = Source::claim(&writer).await?;
+    let answer = source.merge("t", &["0, 0, 'u'; 1, 'good'", "1, 0, 'u'; 2, 'bad'"]).await?;
+    let rejected = rejections(&answer)?;
+    assert_eq!(
+        rejected.first().map(|(event, sqlstate, _)| (*event, &**sqlstate)),
+        Some((1, "23514"))
+    );
+    let seen: String =
+        client.query_one("select string_agg(distinct who, ', ') from seen", &[]).await?.get(0);
+    assert_eq!(seen, owner);
     Ok(())
 }
 

@@ -6,15 +6,14 @@ select
   c.relname::pg_catalog.text,
   t.key::pg_catalog.text[],
   t.on_conflict::pg_catalog.text,
-  a.attnum,
-  a.attname::pg_catalog.text,
-  a.atttypid,
-  a.atttypmod,
-  a.attnotnull,
-  pg_catalog.format_type(a.atttypid, a.atttypmod)
+  s.attnum,
+  s.name,
+  s.staged_type,
+  s.type_modifier,
+  s.not_null,
+  pg_catalog.format_type(s.type, s.type_modifier)
 from forebay.target t
 join pg_catalog.pg_class c on c.oid = t.relation
 join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-left join pg_catalog.pg_attribute a
-  on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and a.attgenerated = ''
-order by t.id, a.attnum
+left join forebay.staged_column s on s.relation = c.oid
+order by t.id, s.attnum

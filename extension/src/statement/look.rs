@@ -1,0 +1,345 @@
+//! Finding what a run would violate, before anything is written.
+//!
+//! A row is judged by its post-image: what it names, else what is stored, else the column's default.
+//! A default that is no constant counts as null here; what it violates shows when it is written.
+
+use super::set::Which;
+use super::shape::{self, Shape};
+use super::{
+    OF_RUN, Staging, any_of, differs, image_of, key_images, list, literal, moves_guard, quoted,
+    same_key, target_rows,
+};
+use crate::target::{Column, ForeignKey, Policy, Target, Unique};
+
+/// What one row violates by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Violation {
+    /// It must name the version, and does not.
+    Versionless,
+    /// A row with its key is stored.
+    Stored,
+    /// The stored row differs where it must not.
+    Different,
+    /// Null in a column that refuses it.
+    Null(String),
+    /// A check constraint.
+    Check(String),
+    /// A stored row has its value in another unique index.
+    Taken(String),
+}
+
+/// A look at the rows that a run has for one target.
+pub struct Look<'a> {
+    staging: Staging<'a>,
+    shape: &'a Shape<'a>,
+    which: Which,
+    reads_target: bool,
+}
+
+impl<'a> Look<'a> {
+    /// A look at these rows. For `ignore` and `append` it does not read the target, and takes every
+    /// row for one that writes.
+    pub fn new(staging: Staging<'a>, shape: &'a Shape<'a>, which: Which) -> Self {
+        let policy = staging.target.policy;
+        let reads_target = !matches!(policy, Policy::Append | Policy::Ignore);
+        Self { staging, shape, which, reads_target }
+    }
+
+    /// The same look, which reads the target in any case.
+    pub fn closely(self) -> Self {
+        Self { reads_target: !self.target().key.is_empty(), ..self }
+    }
+
+    /// Whether it reads the target.
+    pub fn reads_target(&self) -> bool {
+        self.reads_target
+    }
+
+    fn target(&self) -> &'a Target {
+        self.staging.target
+    }
+
+    /// All that a row of this target can violate by itself; values of other unique indexes only if
+    /// `thorough`. Their places number what [`Look::violations`] answers, from 1.
+    pub fn kinds(&self, thorough: bool) -> Vec<Violation> {
+        let target = self.target();
+        let mut kinds = match target.policy {
+            Policy::Newest => vec![Violation::Versionless],
+            Policy::Insert => vec![Violation::Stored],
+            Policy::Identical => vec![Violation::Different],
+            _ => Vec::new(),
+        };
+        let refuses_null = target.columns.iter().filter(|column| self.judges_null(column));
+        kinds.extend(refuses_null.map(|column| Violation::Null(column.name.clone())));
+        kinds.extend(target.checks.iter().map(|check| Violation::Check(check.name.clone())));
+        if thorough {
+            kinds.extend(target.uniques.iter().map(|unique| Violation::Taken(unique.name.clone())));
+        }
+        kinds
+    }
+
+    fn judges_null(&self, column: &Column) -> bool {
+        let always_named = match self.shape {
+            Shape::Mixed => self.target().key.contains(&column.name),
+            shape => shape.names(self.target(), column),
+        };
+        column.not_null && (always_named || !column.has_default)
+    }
+
+    /// Rows that don't delete, rows that are to write a row, rows stored with their keys, how many of these differ, the
+    /// first event that moves a value which another unique index looks at, and the event, row and
+    /// first violation of each row that has one.
+    pub fn violations(&self, kinds: &[Violation]) -> String {
+        let mut cases = String::new();
+        for (number, kind) in (1..).zip(kinds) {
+            cases.push_str(&format!(" when {} then {number}", self.condition(kind)));
+        }
+        let problem =
+            if cases.is_empty() { "null::int4".to_owned() } else { format!("case{cases} end") };
+        let last = match self.which {
+            Which::All => "true",
+            Which::Last => "q._forebay_last",
+        };
+        format!(
+            "select count(*), count(*) filter (where p._forebay_last), \
+             count(*) filter (where p._forebay_last and p._forebay_stored), \
+             count(*) filter (where p._forebay_last and p._forebay_differs), \
+             min(p._event) filter (where p._forebay_moves), \
+             array_agg(p._event) filter (where p._forebay_problem is not null), \
+             array_agg(p._row) filter (where p._forebay_problem is not null), \
+             array_agg(p._forebay_problem) filter (where p._forebay_problem is not null) \
+             from (select q._event, q._row, q._forebay_stored, q._forebay_differs, \
+             q._forebay_moves, {last} as _forebay_last, {problem} as _forebay_problem from {} q) p",
+            self.post_images(self.reads_target)
+        )
+    }
+
+    /// The rows with their post-images under the columns' own names, and `_forebay_stored`,
+    /// `_forebay_differs`, `_forebay_moves`, `_forebay_effective` (whether it writes, if it violates
+    /// nothing), `_forebay_last`.
+    fn post_images(&self, reads_target: bool) -> String {
+        let (target, shape) = (self.target(), self.shape);
+        let has_stored = reads_target && !target.key.is_empty();
+        let images = list(&target.columns, "", |column| {
+            format!(", {} as {}", self.post_image(column, has_stored), quoted(&column.name))
+        });
+        let last = match self.which {
+            Which::All => "true".to_owned(),
+            Which::Last => {
+                let key = key_images(target);
+                format!(
+                    "row_number() over (partition by {key} order by s._event desc, s._row desc) = 1"
+                )
+            }
+        };
+        let versionless = match target.version.as_deref().and_then(|name| target.column(name)) {
+            Some(version) if *shape == Shape::Mixed => format!("not {}", shape::is_named(version)),
+            Some(version) => (!shape.names(target, version)).to_string(),
+            None => "false".to_owned(),
+        };
+        let rows = self.staging.rows();
+        if !has_stored {
+            return format!(
+                "(select s._event, s._row, false as _forebay_stored, false as _forebay_differs, \
+                 false as _forebay_moves, true as _forebay_effective, {last} as _forebay_last, \
+                 {versionless} as _forebay_versionless{images} \
+                 from {rows} where {OF_RUN} and s._op = 'u')"
+            );
+        }
+        let effective = match target.policy {
+            Policy::Update | Policy::Newest => "l._forebay_stored is null or l._forebay_differs",
+            _ => "l._forebay_stored is null",
+        };
+        format!(
+            "(select s._event, s._row, coalesce(l._forebay_stored, false) as _forebay_stored, \
+             coalesce(l._forebay_differs, false) as _forebay_differs, \
+             coalesce(l._forebay_moves, false) as _forebay_moves, \
+             {effective} as _forebay_effective, {last} as _forebay_last, \
+             {versionless} as _forebay_versionless{images} \
+             from {rows} left join lateral (select t.*, true as _forebay_stored, \
+             {} as _forebay_differs, {} as _forebay_moves from {} t where {} limit 1) l on true \
+             where {OF_RUN} and s._op = 'u')",
+            differs(target, shape),
+            moves_guard(target, shape),
+            target_rows(target),
+            same_key(target)
+        )
+    }
+
+    fn post_image(&self, column: &Column, has_stored: bool) -> String {
+        let target = self.target();
+        let default = column.constant_default.as_deref().unwrap_or(&column.typed_null);
+        let unnamed = if has_stored {
+            format!("when l._forebay_stored then l.{} else {default}", quoted(&column.name))
+        } else {
+            format!("else {default}")
+        };
+        match self.shape {
+            Shape::Mixed if !target.key.contains(&column.name) => {
+                format!(
+                    "case when {} then {} {unnamed} end",
+                    shape::is_named(column),
+                    image_of(column)
+                )
+            }
+            shape if shape.names(target, column) => image_of(column),
+            _ if has_stored => format!("case {unnamed} end"),
+            _ => default.to_owned(),
+        }
+    }
+
+    fn condition(&self, violation: &Violation) -> String {
+        let target = self.target();
+        let effective = |condition: String| format!("q._forebay_effective and ({condition})");
+        match violation {
+            Violation::Versionless => "q._forebay_versionless".to_owned(),
+            Violation::Stored => "q._forebay_stored".to_owned(),
+            Violation::Different => "q._forebay_differs".to_owned(),
+            Violation::Null(column) => effective(format!("q.{} is null", quoted(column))),
+            Violation::Check(name) => {
+                let check = target.checks.iter().find(|check| check.name == *name);
+                let expression = check.map_or("true", |check| check.expression.as_str());
+                effective(format!(
+                    "(select not ({expression}) from (select q.*) as {})",
+                    quoted(&target.table)
+                ))
+            }
+            Violation::Taken(name) => {
+                let unique = target.uniques.iter().find(|unique| unique.name == *name);
+                effective(unique.map_or_else(|| "false".to_owned(), |unique| self.is_taken(unique)))
+            }
+        }
+    }
+
+    /// Whether a stored row with another key has a row's value in this unique index.
+    fn is_taken(&self, unique: &Unique) -> String {
+        let target = self.target();
+        let equal = |column: &Column| {
+            let equality = column.equality.as_deref().unwrap_or("=");
+            format!("t.{0} {equality} q.{0}", quoted(&column.name))
+        };
+        let columns = unique.columns.iter().filter_map(|name| target.column(name));
+        let same_value = list(columns, " and ", equal);
+        let other_key = if target.key.is_empty() {
+            String::new()
+        } else {
+            format!(" and not ({})", list(target.key_columns(), " and ", equal))
+        };
+        format!("exists (select from {} t where {same_value}{other_key})", target_rows(target))
+    }
+
+    /// The rows that share a value of this unique index with another row of the run: event, row and
+    /// a number for the value.
+    pub fn duplicates(&self, unique: &Unique) -> String {
+        let columns = list(&unique.columns, ", ", |name| format!("q.{}", quoted(name)));
+        let given =
+            list(&unique.columns, " and ", |name| format!("q.{} is not null", quoted(name)));
+        format!(
+            "select d._event, d._row, d.value from (select q._event, q._row, \
+             dense_rank() over (order by {columns}) as value, \
+             count(*) over (partition by {columns}) as rows \
+             from {} q where q._forebay_effective and {given}) d \
+             where d.rows > 1 order by d._event, d._row",
+            self.post_images(true)
+        )
+    }
+
+    /// How many distinct references of the rows have no stored parent.
+    pub fn count_orphans(&self, foreign_key: &ForeignKey) -> String {
+        let columns = list(&foreign_key.child_columns, ", ", |name| format!("q.{}", quoted(name)));
+        format!(
+            "select count(*) from (select distinct {columns} from {} q where {}) q where {}",
+            self.post_images(self.needs_stored_for(foreign_key)),
+            any_or_all_given(foreign_key),
+            is_orphan(foreign_key)
+        )
+    }
+
+    /// Whether a reference may be one that the row does not name itself.
+    fn needs_stored_for(&self, foreign_key: &ForeignKey) -> bool {
+        let target = self.target();
+        let named = |name: &String| match self.shape {
+            Shape::All => true,
+            Shape::Mixed => target.key.contains(name),
+            Shape::Some(_) => {
+                target.column(name).is_some_and(|column| self.shape.names(target, column))
+            }
+        };
+        !target.key.is_empty() && !foreign_key.child_columns.iter().all(named)
+    }
+
+    /// The rows that write a reference without a stored parent: event, row, and nothing more.
+    pub fn orphans(&self, foreign_key: &ForeignKey) -> String {
+        format!(
+            "select q._event, q._row, 0::int8 from {} q \
+             where q._forebay_effective and ({}) and {} \
+             order by q._event, q._row",
+            self.post_images(true),
+            any_or_all_given(foreign_key),
+            is_orphan(foreign_key)
+        )
+    }
+
+    /// For the orphans of [`Look::orphans`]: event, row, and the event of a staged row that gives
+    /// their parent.
+    pub fn staged_parents(&self, foreign_key: &ForeignKey, parent: Staging) -> String {
+        let keys = foreign_key.parent_columns.iter().filter_map(|name| parent.target.column(name));
+        let same = foreign_key.child_columns.iter().zip(keys).zip(&foreign_key.equalities);
+        let condition = list(same, " and ", |((child, key), equality)| {
+            format!("{} {equality} o.{}", image_of(key), quoted(child))
+        });
+        format!(
+            "select o._event, o._row, s._event from (select q.* from {} q \
+             where q._forebay_effective and ({}) and {}) o \
+             join {} on {condition} where {OF_RUN} and s._op = 'u' order by 1, 2, 3",
+            self.post_images(true),
+            any_or_all_given(foreign_key),
+            is_orphan(foreign_key),
+            parent.rows()
+        )
+    }
+
+    /// The message's part about the compared columns in which the stored row of a staged row differs.
+    pub fn differing_columns(&self) -> String {
+        let names = list(self.shape.compared(self.target()), ", ", |column| {
+            let condition = match self.shape {
+                Shape::Mixed => {
+                    format!("{} and {}", shape::is_named(column), super::value_differs(column))
+                }
+                _ => super::value_differs(column),
+            };
+            format!("case when {condition} then {} end", literal(&column.name))
+        });
+        let names = if names.is_empty() { "null".to_owned() } else { names };
+        format!(
+            "select concat_ws(', ', {names}) from {} join {} t on {} \
+             where s._batch >= $1 and s._event = $2 and s._row = $3",
+            self.staging.rows(),
+            target_rows(self.target()),
+            same_key(self.target())
+        )
+    }
+}
+
+/// Whether a row refers to anything: all columns given, or, for `match full`, any.
+fn any_or_all_given(foreign_key: &ForeignKey) -> String {
+    let given = |name: &String| format!("q.{} is not null", quoted(name));
+    if foreign_key.match_full {
+        any_of(foreign_key.child_columns.iter().map(given))
+    } else {
+        list(&foreign_key.child_columns, " and ", given)
+    }
+}
+
+/// Whether nothing is stored that a row refers to.
+fn is_orphan(foreign_key: &ForeignKey) -> String {
+    let same = foreign_key
+        .child_columns
+        .iter()
+        .zip(&foreign_key.parent_columns)
+        .zip(&foreign_key.equalities);
+    let condition = list(same, " and ", |((child, parent), equality)| {
+        format!("t.{} {equality} q.{}", quoted(parent), quoted(child))
+    });
+    format!("(select true from {} t where {condition} limit 1) is null", foreign_key.parent_rows)
+}

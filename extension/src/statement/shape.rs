@@ -1,0 +1,55 @@
+//! Which columns rows name.
+
+use super::quoted;
+use crate::target::{Column, Target};
+
+/// How the rows of a run, or a single row, name the columns of their target. The key is always
+/// named.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Shape<'a> {
+    /// All.
+    All,
+    /// Those with these numbers.
+    Some(&'a [i16]),
+    /// Each row says so itself, in `_given`.
+    Mixed,
+}
+
+impl<'a> Shape<'a> {
+    /// Whether a column is named; if the rows are [`Shape::Mixed`], whether one of them may name it.
+    pub fn names(&self, target: &Target, column: &Column) -> bool {
+        match self {
+            Shape::All | Shape::Mixed => true,
+            Shape::Some(given) => {
+                given.contains(&column.attnum) || target.key.contains(&column.name)
+            }
+        }
+    }
+
+    /// The named columns.
+    pub fn columns(&self, target: &'a Target) -> impl Iterator<Item = &'a Column> {
+        target.columns.iter().filter(|column| self.names(target, column))
+    }
+
+    /// The named columns outside the key.
+    pub fn values(&self, target: &'a Target) -> impl Iterator<Item = &'a Column> {
+        self.columns(target).filter(|column| !target.key.contains(&column.name))
+    }
+
+    /// The named columns that must be equal, for `identical`.
+    pub fn compared(&self, target: &'a Target) -> impl Iterator<Item = &'a Column> {
+        self.values(target).filter(|column| {
+            target.compare.as_ref().is_none_or(|compare| compare.contains(&column.name))
+        })
+    }
+}
+
+/// Whether the staged row names a column, as SQL.
+pub fn is_named(column: &Column) -> String {
+    format!("(s._given is null or {}::int2 = any (s._given))", column.attnum)
+}
+
+/// The list of these columns in the target.
+pub fn names<'a>(columns: impl Iterator<Item = &'a Column>) -> String {
+    super::list(columns, ", ", |column| quoted(&column.name))
+}
