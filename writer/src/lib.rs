@@ -62,6 +62,7 @@ pub mod start;
 pub mod status;
 pub mod stopped_partition;
 pub mod survey;
+pub mod suspicion;
 #[cfg(test)]
 mod testing;
 pub mod text_table;

@@ -100,6 +100,15 @@ pub fn verdict(place: Place, sqlstate: Option<&str>) -> Verdict {
     }
 }
 
+/// Whether an error of the merge that it does not take for an event's fault may be one all the same,
+/// if it comes again and again: nothing that an outage or a missing right raises.
+pub fn may_be_suspected(sqlstate: &str) -> bool {
+    let class = sqlstate.get(..2).unwrap_or_default();
+    let is_worlds = matches!(class, "08" | "40" | "53" | "57" | "58" | "FB")
+        || matches!(sqlstate, "25006" | "42501" | "55P03");
+    !is_worlds
+}
+
 /// Whether an error that a COPY raises over a row is the row's own fault: a literal that is none of
 /// its type, names something that does not exist, or is too long. What the rows have no part in,
 /// such as a full disk, is not.
