@@ -52,8 +52,10 @@ pub fn encode_cidr(literal: &str, out: &mut Vec<u8>) -> Result<(), Rejection> {
 /// The address, and the length of the prefix if it is given.
 fn split_bits(literal: &str) -> Option<(&str, Option<u8>)> {
     let Some((address, bits)) = literal.split_once('/') else { return Some((literal, None)) };
-    let most = if address.contains(':') { 128 } else { 32 };
-    let is_number = !bits.is_empty() && bits.bytes().all(|byte| byte.is_ascii_digit());
+    let is_ipv6 = address.contains(':');
+    let most = if is_ipv6 { 128 } else { 32 };
+    let is_padded = is_ipv6 && bits.len() > 1 && bits.starts_with('0');
+    let is_number = bits.bytes().all(|byte| byte.is_ascii_digit()) && !is_padded;
     let bits = bits.parse().ok().filter(|bits| is_number && *bits <= most)?;
     Some((address, Some(bits)))
 }
