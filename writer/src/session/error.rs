@@ -34,6 +34,8 @@ impl DatabaseError {
                 let _ = write!(message, "; {name}: {}", text.trim_end_matches('.'));
             }
         }
+        // One error, one line of the log: a deadlock's detail has two.
+        let message = message.replace('\n', " ");
         Self {
             about_row: database.where_().map(|_| database.message().to_owned()),
             ..Self::new(place, Some(database.code().code().to_owned()), message)
@@ -69,6 +71,11 @@ impl DatabaseError {
     #[must_use]
     pub fn at(&self, place: Place) -> Self {
         Self { place, ..self.clone() }
+    }
+
+    /// What the writer was doing.
+    pub fn place(&self) -> Place {
+        self.place
     }
 
     /// What went wrong, without the place.
