@@ -257,6 +257,9 @@ as $$
                     where not has_table_privilege(c.relowner, c.oid, r.privilege) limit 1),
                 'forces_row_security', c.relforcerowsecurity
                     and not (select r.rolbypassrls or r.rolsuper from pg_roles r where r.oid = c.relowner),
+                'acted_on', exists (
+                    select from pg_constraint k
+                    where k.contype = 'f' and k.confrelid = c.oid and k.confdeltype in ('c', 'n', 'd')),
                 'referenced', exists (
                     select from pg_constraint k where k.contype = 'f' and k.confrelid = c.oid),
                 'why_walked', forebay.why_walked(c.oid, t.key),

@@ -169,19 +169,24 @@ impl Writer<'_> {
     fn write(&self) -> Result<Tally, Raised> {
         let mut tally = Tally::of(&self.part.target);
         let deletes_last = failpoint::is_mutant("deletes_last");
-        if self.part.deletes > 0 && !deletes_last {
-            tally.deleted = self.run(&self.part.staging().delete_given())?;
+        if self.deletes() && !deletes_last {
+            tally.deleted = self.run(&self.part.staging_of(self.run).delete_given())?;
         }
         if self.stored.upserts > 0 {
             tally.updated = self.update()?;
             tally.inserted = self.insert()?;
         }
-        if self.part.deletes > 0 && deletes_last {
-            tally.deleted = self.run(&self.part.staging().delete_given())?;
+        if self.deletes() && deletes_last {
+            tally.deleted = self.run(&self.part.staging_of(self.run).delete_given())?;
         }
         let upserts = self.stored.upserts as u64;
         tally.unchanged = upserts.saturating_sub(tally.inserted + tally.updated);
         Ok(tally)
+    }
+
+    /// Whether rows may be deleted: a target without key has none in any run.
+    fn deletes(&self) -> bool {
+        self.part.deletes > 0 && !self.part.target.key.is_empty()
     }
 
     fn update(&self) -> Result<u64, Raised> {
@@ -190,7 +195,7 @@ impl Writer<'_> {
             return Ok(0);
         }
         let (shape, which) = (self.part.shape(), self.part.which());
-        let staging = self.part.staging();
+        let staging = self.part.staging_of(self.run);
         if self.answers_true(&staging.lock_differing(&shape, which))? {
             return Err(stale());
         }
@@ -199,7 +204,7 @@ impl Writer<'_> {
     }
 
     fn insert(&self) -> Result<u64, Raised> {
-        let staging = self.part.staging();
+        let staging = self.part.staging_of(self.run);
         let policy = self.part.target.policy;
         if policy == Policy::Ignore {
             return self.run(&staging.insert_ignoring(&self.part.shape()));

@@ -9,7 +9,6 @@ use super::owned::Owned;
 use super::reading::Reading;
 use super::{Database, Surroundings, Worker, open_database};
 use crate::claim::{Claim, Claimant, Seen, look};
-use crate::config::Config;
 use crate::failpoint;
 use crate::failure::Failure;
 use crate::health::Component;
@@ -18,6 +17,7 @@ use crate::known_progress::Finding;
 use crate::ownership::{Key, lock};
 use crate::retry::OTHER_CLUSTER;
 use crate::session::Session;
+use crate::start;
 use crate::stopped_partition::{Mark, PartitionStop};
 use crate::survey::{Survey, survey};
 
@@ -66,9 +66,10 @@ impl Worker {
     }
 
     async fn claim_and_read(&mut self, keys: &BTreeSet<Key>, seen: &Seen) -> Result<(), Failure> {
-        let (consumer, survey) = broker(&self.surroundings, keys).await?;
+        let (consumer, mut survey) = broker(&self.surroundings, keys).await?;
         failpoint::hit(failpoint::CONSUME_BEFORE_CLAIM).await;
         let (session, surroundings) = (&self.database.session, &self.surroundings);
+        start::resolve(session, &consumer, &surroundings.config, &mut survey).await?;
         let refused = take(&mut self.claim, session, surroundings, &survey).await?;
         self.stop(&refused, &seen.marks);
         self.recognise();
@@ -202,8 +203,7 @@ async fn broker(
     // All of it blocks, the end of a consumer that is of no use included.
     let looked = tokio::task::spawn_blocking(move || {
         let consumer = kafka::consumer(&asked.kafka, reporter).map_err(Failure::Client)?;
-        let Config { kafka, source, .. } = &*asked;
-        let survey = survey(&consumer, &kafka.bootstrap_servers, &keys, source.start)?;
+        let survey = survey(&consumer, &asked.kafka.bootstrap_servers, &keys)?;
         Ok::<_, Failure>((Arc::new(consumer), survey))
     });
     looked.await.map_err(|_| Failure::Background)?
@@ -216,8 +216,7 @@ async fn survey_again(
 ) -> Result<Survey, Failure> {
     let (config, keys) = (surroundings.config.clone(), keys.clone());
     let looked = tokio::task::spawn_blocking(move || {
-        let Config { kafka, source, .. } = &*config;
-        survey(&consumer, &kafka.bootstrap_servers, &keys, source.start)
+        survey(&consumer, &config.kafka.bootstrap_servers, &keys)
     });
     Ok(looked.await.map_err(|_| Failure::Background)??)
 }
