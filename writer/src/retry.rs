@@ -30,6 +30,8 @@ pub enum Place {
     Commit,
     /// Showing a person what is there.
     Show,
+    /// Changing progress for a person.
+    Resume,
 }
 
 impl Place {
@@ -48,6 +50,7 @@ impl Place {
             Self::Expire => "delete old dead letters",
             Self::Commit => "commit batch",
             Self::Show => "look at the database",
+            Self::Resume => "resume partition",
         }
     }
 }
@@ -95,6 +98,15 @@ pub fn verdict(place: Place, sqlstate: Option<&str>) -> Verdict {
         // dropped or altered, a missing grant, and whatever nobody foresaw.
         _ => ClaimAgain,
     }
+}
+
+/// Whether an error of the merge that it does not take for an event's fault may be one all the same,
+/// if it comes again and again: nothing that an outage or a missing right raises.
+pub fn may_be_suspected(sqlstate: &str) -> bool {
+    let class = sqlstate.get(..2).unwrap_or_default();
+    let is_worlds = matches!(class, "08" | "40" | "53" | "57" | "58" | "FB")
+        || matches!(sqlstate, "25006" | "42501" | "55P03");
+    !is_worlds
 }
 
 /// Whether an error that a COPY raises over a row is the row's own fault: a literal that is none of

@@ -31,6 +31,7 @@ use crate::health::Component;
 use crate::ownership::{Key, Wanted};
 use crate::retry::{Place, Verdict};
 use crate::session::Session;
+use crate::suspicion::Suspicion;
 
 pub use open::{Database, open_database};
 pub use surroundings::Surroundings;
@@ -139,15 +140,19 @@ impl Worker {
     ) -> Result<Box<EventBatch>, Failure> {
         batch.seal();
         let mut backoff = Backoff::new(Duration::from_millis(20), Duration::from_secs(2));
+        let mut suspicion = Suspicion::default();
         let committed = loop {
-            let failure = match self.transact(&batch).await {
+            let failure = match self.transact(&batch, suspicion.suspected()).await {
                 Ok(committed) => break committed,
                 Err(failure) => failure,
             };
             if failure.leaves_commit_unknown() {
                 self.surroundings.known().in_doubt(&batch.positions());
             }
-            if failure.verdict() != Verdict::SameBatch || backoff.attempts() >= RETRIES {
+            let may_be_an_event =
+                matches!(&failure, Failure::Database(error) if suspicion.note(error));
+            let goes_on = failure.verdict() == Verdict::SameBatch || may_be_an_event;
+            if !goes_on || backoff.attempts() >= RETRIES {
                 return Err(failure);
             }
             self.try_again(&failure, &mut backoff).await?;

@@ -7,6 +7,7 @@ use bytesize::ByteSize;
 use jiff::Timestamp;
 
 use super::kafka_security::{self, KafkaSecurity};
+use super::memory::{self, MemoryConfig};
 use super::reader::Reader;
 use super::value;
 
@@ -172,11 +173,10 @@ pub(super) fn workers(reader: &mut Reader<'_>) -> WorkersConfig {
     WorkersConfig { count: usize::try_from(count).unwrap_or(1) }
 }
 
-pub(super) fn batch(reader: &mut Reader<'_>) -> BatchConfig {
-    let (least, most) = (ByteSize::kib(64), ByteSize::gib(1));
+pub(super) fn batch(reader: &mut Reader<'_>, memory: &MemoryConfig, workers: usize) -> BatchConfig {
     BatchConfig {
         max_rows: value::count(reader, "batch", "max_rows", 20_000, (1, 10_000_000)),
-        max_bytes: value::size(reader, "batch", "max_bytes", ByteSize::mib(16), (least, most)),
+        max_bytes: memory::batch(reader, memory, workers),
     }
 }
 

@@ -218,7 +218,8 @@ impl Database {
             state.rows.insert(key.clone(), row);
             self.sessions[session].claims.insert(key.clone(), self.claims);
             let first_seen = before.is_none();
-            let granted = Claimed { token, next_offset, last_timestamp_ms: None, first_seen };
+            let granted =
+                Claimed { token, next_offset, last_timestamp_ms: None, last: None, first_seen };
             claimed.push((key.clone(), granted));
         }
         self.servers[server].history.push(state);
