@@ -47,6 +47,8 @@ pub mod ownership;
 pub mod pipeline;
 pub mod position;
 pub mod process;
+#[cfg(test)]
+mod protocol_model;
 pub mod record;
 pub mod record_hash;
 pub mod reject;

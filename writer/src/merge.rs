@@ -103,21 +103,21 @@ fn staged_rows(decoder: &Decoder, staged: &Staged, resolved: &Resolved) -> (Vec<
     rows.into_iter().unzip()
 }
 
-/// `forebay.advance[]`, column by column.
+/// `forebay.advance[]`, column by column: from where the claim says, with its tokens.
 #[derive(Default)]
-struct Advances<'a> {
-    topics: Vec<&'a str>,
-    partitions: Vec<i32>,
-    tokens: Vec<uuid::Uuid>,
-    from_offsets: Vec<i64>,
-    next_offsets: Vec<i64>,
-    last_offsets: Vec<Option<i64>>,
-    last_timestamps: Vec<Option<i64>>,
-    last_hashes: Vec<Option<&'a [u8]>>,
+pub(crate) struct Advances<'a> {
+    pub topics: Vec<&'a str>,
+    pub partitions: Vec<i32>,
+    pub tokens: Vec<uuid::Uuid>,
+    pub from_offsets: Vec<i64>,
+    pub next_offsets: Vec<i64>,
+    pub last_offsets: Vec<Option<i64>>,
+    pub last_timestamps: Vec<Option<i64>>,
+    pub last_hashes: Vec<Option<&'a [u8]>>,
 }
 
 impl<'a> Advances<'a> {
-    fn new(claim: &Claim, positions: &'a [BatchPosition]) -> Result<Self, DatabaseError> {
+    pub fn new(claim: &Claim, positions: &'a [BatchPosition]) -> Result<Self, DatabaseError> {
         let mut advances = Self::default();
         for position in positions {
             let (topic, partition) = (&position.topic, position.partition);

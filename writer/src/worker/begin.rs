@@ -9,7 +9,6 @@ use super::owned::Owned;
 use super::reading::Reading;
 use super::{Database, Surroundings, Worker, open_database};
 use crate::claim::{Claim, Claimant, Seen, look};
-use crate::config::Config;
 use crate::failpoint;
 use crate::failure::Failure;
 use crate::health::Component;
@@ -203,8 +202,7 @@ async fn broker(
     let looked = tokio::task::spawn_blocking(move || {
         let consumer =
             kafka::consumer(&asked.kafka, &asked.memory, reporter).map_err(Failure::Client)?;
-        let Config { kafka, .. } = &*asked;
-        let survey = survey(&consumer, &kafka.bootstrap_servers, &keys)?;
+        let survey = survey(&consumer, &asked.kafka.bootstrap_servers, &keys)?;
         Ok::<_, Failure>((Arc::new(consumer), survey))
     });
     looked.await.map_err(|_| Failure::Background)?
@@ -217,8 +215,7 @@ async fn survey_again(
 ) -> Result<Survey, Failure> {
     let (config, keys) = (surroundings.config.clone(), keys.clone());
     let looked = tokio::task::spawn_blocking(move || {
-        let Config { kafka, .. } = &*config;
-        survey(&consumer, &kafka.bootstrap_servers, &keys)
+        survey(&consumer, &config.kafka.bootstrap_servers, &keys)
     });
     Ok(looked.await.map_err(|_| Failure::Background)??)
 }
