@@ -94,6 +94,7 @@ fn foresee(
         cost.subtransactions += 1;
         let looked = attempt(|attempt| look(attempt, batch, run, thorough));
         cost.look += started.elapsed().as_secs_f64();
+        failpoint::hit("merge.after_look");
         let (stored, findings) = match looked {
             Ok(found) => found,
             Err(raised) if may_be_an_events(&raised) => return Ok(None),
@@ -109,7 +110,6 @@ fn foresee(
         if rejected.is_empty() || looked_again {
             return Ok(Some((stored, Foreseen::Rejected(rejected))));
         }
-        failpoint::hit("merge.between_looks");
         looked_again = true;
     }
 }
