@@ -17,14 +17,35 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Prepares a statement. Must be called with SPI connected.
+    /// Prepares a statement that is run once: it is planned for its arguments. Must be called with SPI
+    /// connected.
     pub fn prepare(sql: &str, argument_types: &[pg_sys::Oid]) -> Result<Self, Raised> {
+        Self::prepare_with(sql, argument_types, 0)
+    }
+
+    /// Prepares a statement that is run again and again: it is planned once, whatever its arguments.
+    /// Must be called with SPI connected.
+    pub fn prepare_generic(sql: &str, argument_types: &[pg_sys::Oid]) -> Result<Self, Raised> {
+        Self::prepare_with(sql, argument_types, pg_sys::CURSOR_OPT_GENERIC_PLAN as i32)
+    }
+
+    fn prepare_with(
+        sql: &str,
+        argument_types: &[pg_sys::Oid],
+        options: i32,
+    ) -> Result<Self, Raised> {
         let source =
             CString::new(sql).map_err(|_| Raised::new("XX000", "a statement holds a zero byte"))?;
         let mut types = argument_types.to_vec();
         // SAFETY: `source` and `types` live until the call returns; SPI copies what it keeps.
-        let raw =
-            unsafe { pg_sys::SPI_prepare(source.as_ptr(), types.len() as i32, types.as_mut_ptr()) };
+        let raw = unsafe {
+            pg_sys::SPI_prepare_cursor(
+                source.as_ptr(),
+                types.len() as i32,
+                types.as_mut_ptr(),
+                options,
+            )
+        };
         // SAFETY: a plan that is not null has just been made, and nobody else knows it.
         if raw.is_null() || unsafe { pg_sys::SPI_keepplan(raw) } != 0 {
             return Err(Raised::new("XX000", format!("cannot prepare: {sql}")));

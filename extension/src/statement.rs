@@ -22,9 +22,6 @@ use crate::failpoint;
 use crate::target::{Adjust, Column, Policy, Target};
 use shape::Shape;
 
-/// The rows of a run.
-const OF_RUN: &str = "s._batch >= $1 and s._event between $2 and $3";
-
 /// A staging table of a target.
 #[derive(Clone, Copy)]
 pub struct Staging<'a> {
@@ -32,12 +29,24 @@ pub struct Staging<'a> {
     pub target: &'a Target,
     /// The slot that the transaction holds.
     pub slot: i32,
+    /// Whether the run is the whole batch.
+    pub is_whole: bool,
 }
 
 impl Staging<'_> {
     /// `forebay_staging."t<id>_<slot>" s`
     fn rows(&self) -> String {
         format!("forebay_staging.{} s", quoted(&format!("t{}_{}", self.target.id, self.slot)))
+    }
+
+    /// The rows of the run. The planner takes a range for very few rows, and these comparisons for a
+    /// third each.
+    fn of_run(&self) -> &'static str {
+        if self.is_whole {
+            "s._batch >= $1"
+        } else {
+            "s._batch >= $1 and int4ge(s._event, $2) and int4le(s._event, $3)"
+        }
     }
 }
 

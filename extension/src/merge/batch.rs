@@ -7,13 +7,15 @@ use pgrx::pg_sys::{self, Oid};
 use pgrx::prelude::*;
 use pgrx::spi::SpiClient;
 
+use super::cut::Run;
 use crate::attempt::{Attempt, Raised, attempt};
+use crate::description::describe;
 use crate::identity::as_table_owner;
 use crate::policy::{Fault, fault_of};
 use crate::statement::Staging;
 use crate::statement::set::Which;
 use crate::statement::shape::Shape;
-use crate::target::{ForeignKey, Policy, Target, TargetSet};
+use crate::target::{ForeignKey, Policy, Target};
 
 /// The rows of one target.
 pub struct Part {
@@ -43,7 +45,12 @@ const MOST_SHAPES: usize = 16;
 impl Part {
     /// Its staging table.
     pub fn staging(&self) -> Staging<'_> {
-        Staging { target: &self.target, slot: self.slot }
+        self.staging_of(Run::ALL)
+    }
+
+    /// Its staging table, for the statements of a run.
+    pub fn staging_of(&self, run: Run) -> Staging<'_> {
+        Staging { target: &self.target, slot: self.slot, is_whole: run == Run::ALL }
     }
 
     /// How its rows name columns.
@@ -112,11 +119,11 @@ impl Batch {
     ) -> Result<Self, Raised> {
         let started = Instant::now();
         attempt(|_| {
-            let set = TargetSet::load(relations)?;
+            let set = describe(relations)?;
             // SAFETY: the transaction has an id since `stage`; otherwise it gets one now.
             let id = unsafe { pg_sys::GetTopFullTransactionId() }.value;
             let mut parts = Vec::with_capacity(set.targets.len());
-            for target in set.targets {
+            for target in set.targets.iter().cloned() {
                 let said = relations
                     .iter()
                     .position(|relation| *relation == target.relation())
@@ -133,7 +140,7 @@ impl Batch {
             Ok(Batch {
                 id,
                 parts,
-                foreign_keys: set.foreign_keys,
+                foreign_keys: set.foreign_keys.clone(),
                 count_seconds: started.elapsed().as_secs_f64(),
             })
         })
@@ -215,7 +222,7 @@ fn repeats_key(attempt: &Attempt, id: u64, part: &Part) -> Result<(bool, bool), 
 }
 
 fn counted(client: &mut SpiClient<'_>, id: u64, target: Target, slot: i32) -> Result<Part, Raised> {
-    let staging = Staging { target: &target, slot };
+    let staging = Staging { target: &target, slot, is_whole: true };
     let row = client.update(staging.count().as_str(), None, &[batch_argument(id)])?.first();
     let rows = row.get::<i64>(1)?.unwrap_or(0);
     let deletes = row.get::<i64>(2)?.unwrap_or(0);

@@ -170,14 +170,14 @@ impl Writer<'_> {
         let mut tally = Tally::of(&self.part.target);
         let deletes_last = failpoint::is_mutant("deletes_last");
         if self.deletes() && !deletes_last {
-            tally.deleted = self.run(&self.part.staging().delete_given())?;
+            tally.deleted = self.run(&self.part.staging_of(self.run).delete_given())?;
         }
         if self.stored.upserts > 0 {
             tally.updated = self.update()?;
             tally.inserted = self.insert()?;
         }
         if self.deletes() && deletes_last {
-            tally.deleted = self.run(&self.part.staging().delete_given())?;
+            tally.deleted = self.run(&self.part.staging_of(self.run).delete_given())?;
         }
         let upserts = self.stored.upserts as u64;
         tally.unchanged = upserts.saturating_sub(tally.inserted + tally.updated);
@@ -195,7 +195,7 @@ impl Writer<'_> {
             return Ok(0);
         }
         let (shape, which) = (self.part.shape(), self.part.which());
-        let staging = self.part.staging();
+        let staging = self.part.staging_of(self.run);
         if self.answers_true(&staging.lock_differing(&shape, which))? {
             return Err(stale());
         }
@@ -204,7 +204,7 @@ impl Writer<'_> {
     }
 
     fn insert(&self) -> Result<u64, Raised> {
-        let staging = self.part.staging();
+        let staging = self.part.staging_of(self.run);
         let policy = self.part.target.policy;
         if policy == Policy::Ignore {
             return self.run(&staging.insert_ignoring(&self.part.shape()));

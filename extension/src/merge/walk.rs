@@ -219,7 +219,7 @@ impl<'a> Walk<'a> {
 impl RowStatements {
     fn prepare(part: &Part, row: &StagedRow) -> Result<Self, Raised> {
         let staging = part.staging();
-        let prepare = |sql: String| Plan::prepare(&sql, &[pg_sys::TIDOID]).map(Some);
+        let prepare = |sql: String| Plan::prepare_generic(&sql, &[pg_sys::TIDOID]).map(Some);
         let nothing =
             RowStatements { differing_columns: None, update: None, insert: None, delete: None };
         if row.deletes {

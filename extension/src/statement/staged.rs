@@ -9,7 +9,7 @@ impl Staging<'_> {
     pub fn count(&self) -> String {
         format!(
             "select count(*), count(*) filter (where s._op = 'd'), \
-             array_agg(distinct coalesce(s._given::text, '')) filter (where s._op = 'u'), \
+             array_agg(distinct coalesce(s._given::text, '')) filter (where s._op <> 'd'), \
              coalesce(bool_or(s._op = 'd' and ({})), false) from {} where s._batch >= $1",
             has_null_key(self.target),
             self.rows()

@@ -34,9 +34,10 @@ impl Worker {
 
         let mut started = Instant::now();
         let mut lap = || std::mem::replace(&mut started, Instant::now()).elapsed();
-        let staged = stage(session, decoder, batch).await?;
+        let mut staged = stage(session, decoder, batch).await?;
         steps.stage = lap();
         let mut resolved = resolve(session, decoder, &staged).await?;
+        resolved.rejected.append(&mut staged.refused);
         steps.resolve = lap();
         failpoint::hit(failpoint::STAGE_BEFORE_MERGE).await;
         lap();
