@@ -47,6 +47,11 @@ extension_sql_file!(
 extension_sql_file!("../../sql/input.sql", name = "input", requires = ["bootstrap"]);
 extension_sql_file!("../../sql/progress.sql", name = "progress", requires = ["bootstrap"]);
 extension_sql_file!("../../sql/dead_letter.sql", name = "dead_letter", requires = ["bootstrap"]);
+extension_sql_file!(
+    "../../sql/dead_letter_retention.sql",
+    name = "dead_letter_retention",
+    requires = ["dead_letter"]
+);
 extension_sql_file!("../../sql/claim.sql", name = "claim", requires = ["progress"]);
 extension_sql_file!("../../sql/stage.sql", name = "stage", requires = ["target"]);
 extension_sql_file!(

@@ -3,10 +3,14 @@
 //! [`Config::load`] says every problem at once. What it gives is valid in itself; whether broker
 //! and database agree is for `forebay check` to find out.
 
+mod by_file;
 mod database;
 mod dsn;
+mod format;
+mod kafka_security;
 mod problem;
 mod reader;
+mod secret;
 mod section;
 mod setting;
 mod value;
@@ -18,12 +22,14 @@ use std::path::Path;
 
 pub use crate::decode::FormatConfig;
 pub use database::DatabaseConfig;
-pub use dsn::{Dsn, host_name};
+pub use dsn::{DatabaseTls, Dsn, DsnProblem, SslMode, host_name};
+pub use kafka_security::{KafkaLogin, KafkaSecurity, KafkaTls, SaslMechanism};
 pub use problem::{Place, Problem};
 pub use reader::{PREFIX, Variables};
+pub use secret::Secret;
 pub use section::{
-    BatchConfig, HttpConfig, KafkaConfig, LogConfig, LogFormat, RejectionConfig, ShutdownConfig,
-    SourceConfig, Start,
+    BatchConfig, DeadLetterConfig, HttpConfig, KafkaConfig, LogConfig, LogFormat, RejectionConfig,
+    ShutdownConfig, SourceConfig, Start,
 };
 
 use reader::Reader;
@@ -43,6 +49,8 @@ pub struct Config {
     pub batch: BatchConfig,
     /// How many rejections are too many.
     pub rejections: RejectionConfig,
+    /// What becomes of rejected events.
+    pub dead_letters: DeadLetterConfig,
     /// Where metrics and health are served.
     pub http: HttpConfig,
     /// How the log looks.
@@ -76,16 +84,28 @@ impl Config {
         let source = section::source(&mut reader);
         let kafka = section::kafka(&mut reader, source.as_ref());
         let database = database::database(&mut reader);
-        let format = section::format(&mut reader);
+        let format = format::format(&mut reader);
         let batch = section::batch(&mut reader);
         let rejections = section::rejections(&mut reader);
+        let dead_letters = section::dead_letters(&mut reader);
         let http = section::http(&mut reader);
         let log = section::log(&mut reader);
         let shutdown = section::shutdown(&mut reader);
         let problems = reader.finish();
         match (source, kafka, database, format) {
             (Some(source), Some(kafka), Some(database), Some(format)) if problems.is_empty() => {
-                Ok(Self { source, kafka, database, format, batch, rejections, http, log, shutdown })
+                Ok(Self {
+                    source,
+                    kafka,
+                    database,
+                    format,
+                    batch,
+                    rejections,
+                    dead_letters,
+                    http,
+                    log,
+                    shutdown,
+                })
             }
             _ => Err(problems),
         }

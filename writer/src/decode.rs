@@ -3,6 +3,7 @@
 
 mod butler;
 mod copy_text;
+mod debezium;
 mod flat;
 mod format;
 mod row_values;
@@ -10,6 +11,7 @@ mod row_writer;
 mod rows;
 
 pub use butler::{Butler, ButlerResolve};
+pub use debezium::{BadTableRule, Debezium, DebeziumConfig, TableRule, UNAVAILABLE_VALUE};
 pub use flat::Flat;
 pub use format::{Format, FormatConfig, FormatError};
 pub use row_writer::{Op, RowWriter};

@@ -10,6 +10,7 @@ use crate::extension::Unusable;
 use crate::health::Component;
 use crate::retry::Verdict;
 use crate::session::DatabaseError;
+use crate::start::StartError;
 use crate::survey::SurveyError;
 
 /// Why a session's work ended.
@@ -30,6 +31,9 @@ pub enum Failure {
     /// The broker, or the topics.
     #[error(transparent)]
     Survey(#[from] SurveyError),
+    /// The configured start is none.
+    #[error(transparent)]
+    Start(#[from] StartError),
     /// The Kafka client can't be made.
     #[error("make a Kafka client: {0}")]
     Client(KafkaError),
@@ -71,6 +75,7 @@ impl Failure {
             Self::Database(error) => error.verdict(),
             Self::Consume(ConsumeError::Stop(_))
             | Self::OutOfLog(_)
+            | Self::Start(_)
             | Self::Extension(Unusable::Missing | Unusable::TooOld { .. })
             | Self::Encoding(_)
             | Self::Format(_)
@@ -96,9 +101,11 @@ impl Failure {
             | Self::UnknownCommit
             | Self::TooManyRejections { .. }
             | Self::Background => Component::Database,
-            Self::Survey(_) | Self::Client(_) | Self::OutOfLog(_) | Self::Consume(_) => {
-                Component::Broker
-            }
+            Self::Survey(_)
+            | Self::Start(_)
+            | Self::Client(_)
+            | Self::OutOfLog(_)
+            | Self::Consume(_) => Component::Broker,
         }
     }
 

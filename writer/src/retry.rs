@@ -20,8 +20,12 @@ pub enum Place {
     Merge,
     /// Recording dead letters.
     DeadLetters,
+    /// Deleting dead letters that were kept long enough.
+    Expire,
     /// Committing.
     Commit,
+    /// Showing a person what is there.
+    Look,
 }
 
 impl Place {
@@ -35,7 +39,9 @@ impl Place {
             Self::Resolve => "resolve batch",
             Self::Merge => "merge batch",
             Self::DeadLetters => "record dead letters",
+            Self::Expire => "delete old dead letters",
             Self::Commit => "commit batch",
+            Self::Look => "look at the database",
         }
     }
 }

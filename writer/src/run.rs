@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use tracing::{error, info};
 
 use crate::config::Config;
+use crate::dead_letter_expiry;
 use crate::failure::LoudStop;
 use crate::health::Health;
 use crate::http::{Shown, serve};
@@ -43,6 +44,9 @@ pub async fn run(config: Config) -> Result<(), LoudStop> {
         }
     });
     let config = Arc::new(config);
+    if let Some(retention) = config.dead_letters.retention {
+        tokio::spawn(dead_letter_expiry::run(retention, config.clone(), metrics.clone()));
+    }
     pipeline::run(Surroundings { config, metrics, health, shutdown }).await?;
     info!("forebay writer ends");
     Ok(())

@@ -5,6 +5,7 @@
 
 mod connect;
 mod error;
+mod tls;
 
 use std::collections::HashMap;
 use std::future::{Future, poll_fn};
@@ -15,7 +16,6 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio_postgres::error::SqlState;
-use tokio_postgres::tls::NoTlsStream;
 use tokio_postgres::{AsyncMessage, Client, Connection, Socket, Statement};
 use tracing::{debug, warn};
 
@@ -25,6 +25,7 @@ use crate::retry::Place;
 pub use error::DatabaseError;
 
 use connect::Connected;
+use tls::TlsStream;
 
 /// How much longer than the server's own timeout the writer waits for an answer.
 const GRACE: Duration = Duration::from_secs(5);
@@ -197,7 +198,7 @@ impl Drop for Session {
 
 /// Moves bytes and notices until the connection ends; says why before anybody can see that it did.
 async fn drive(
-    mut connection: Connection<Socket, NoTlsStream>,
+    mut connection: Connection<Socket, TlsStream>,
     warnings: Arc<AtomicU64>,
     end: watch::Sender<Option<Arc<DatabaseError>>>,
 ) {

@@ -42,7 +42,9 @@ fn targets(config: &Config, catalog: &Catalog, place: &str) -> Vec<Finding> {
     let format = Format::new(&config.format, catalog);
     match (&config.format, format) {
         (_, Err(error)) => findings.push(Finding::problem(place, error)),
-        (FormatConfig::Rows, Ok(_)) if catalog.targets().next().is_none() => {
+        (FormatConfig::Rows | FormatConfig::Debezium(_), Ok(_))
+            if catalog.targets().next().is_none() =>
+        {
             let message = "no target is registered, so every event would be rejected; register \
                            the tables with forebay.add_target";
             findings.push(Finding::problem(place, message));

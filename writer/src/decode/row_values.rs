@@ -35,6 +35,11 @@ impl<'a> RowValues<'a> {
         })
     }
 
+    /// What was read, by the position of the target's columns; none where one was not named.
+    pub fn values_mut(&mut self) -> &mut [Option<Json<'a>>] {
+        &mut self.values
+    }
+
     /// The first column that was not named.
     pub fn missing<'t>(&self, target: &'t Target) -> Option<&'t Column> {
         let mut columns = target.columns().iter().zip(&self.values);

@@ -6,8 +6,8 @@ use super::{Format, FormatConfig, FormatError};
 use crate::event_batch::EventBatch;
 use crate::position::Topic;
 use crate::testing::{
-    butler, butler_catalog, copied, decode, decode_keyed, flat, plain_catalog, record, sample,
-    sqlstate,
+    butler, butler_catalog, copied, debezium, decode, decode_keyed, flat, plain_catalog, record,
+    sample, sqlstate,
 };
 
 const SENSOR: &str = "public.sensor";
@@ -210,8 +210,12 @@ fn formats_need_their_targets() {
 /// for an event that was rejected.
 fn survives(key: Option<&[u8]>, payload: Option<&[u8]>) {
     let (plain, repository) = (plain_catalog(), butler_catalog());
-    let formats =
-        [(flat(&plain), &plain), (rows_format(), &plain), (butler(&repository), &repository)];
+    let formats = [
+        (flat(&plain), &plain),
+        (rows_format(), &plain),
+        (debezium(&plain), &plain),
+        (butler(&repository), &repository),
+    ];
     for (format, catalog) in formats {
         let topic = Topic::from("t");
         let mut batch = EventBatch::new();
@@ -240,6 +244,15 @@ fn valid_events() -> Vec<Vec<u8>> {
         br#"{"rows":[{"table":"public.log","row":{"line":"x","data":{"a":[1,"\ud83d\ude00"]}}},
             {"table":"public.sensor","op":"delete","row":{"sensor":1,"ts":"2025-01-01 00:00Z"}}]}"#
             .to_vec(),
+        br#"{"schema":{"type":"struct","fields":[{"type":"struct","field":"after","fields":[
+              {"type":"int32","field":"sensor"},
+              {"type":"bytes","field":"value","name":"org.apache.kafka.connect.data.Decimal",
+               "parameters":{"scale":"2"}},
+              {"type":"string","field":"ts","name":"io.debezium.time.ZonedTimestamp"}]}]},
+            "payload":{"op":"u","source":{"schema":"public","table":"sensor"},
+              "before":{"sensor":2,"ts":"2025-01-01T00:00:00Z"},
+              "after":{"sensor":1,"ts":"2025-01-01T00:00:00Z","value":"MDk="}}}"#
+            .to_vec(),
     ];
     events.push(crate::testing::butler_event().into_bytes());
     events
@@ -248,8 +261,12 @@ fn valid_events() -> Vec<Vec<u8>> {
 #[test]
 fn the_events_to_mutate_are_accepted() {
     let (plain, repository) = (plain_catalog(), butler_catalog());
-    let formats =
-        [(flat(&plain), &plain), (rows_format(), &plain), (butler(&repository), &repository)];
+    let formats = [
+        (flat(&plain), &plain),
+        (rows_format(), &plain),
+        (debezium(&plain), &plain),
+        (butler(&repository), &repository),
+    ];
     for ((format, catalog), event) in formats.iter().zip(valid_events()) {
         let batch = decode(format, catalog, &event);
         assert_eq!(batch.rejections().next(), None);
@@ -307,7 +324,7 @@ proptest! {
 
     #[test]
     fn no_text_like_json_panics(
-        text in r#"([\[{}\],:]|"(rows|table|row|type|sensor|datasets|refs)"|null|-?[0-9.e]{1,4}|"\\u[0d]{4}"| ){0,40}"#,
+        text in r#"([\[{}\],:]|"(rows|table|row|type|sensor|datasets|refs|schema|payload|op|after|source|u)"|null|-?[0-9.e]{1,4}|"\\u[0d]{4}"| ){0,40}"#,
     ) {
         survives(Some(text.as_bytes()), Some(text.as_bytes()));
         survives(Some(text.as_bytes()), None);
@@ -316,7 +333,7 @@ proptest! {
     /// Valid events with bytes changed, cut out, doubled and cut off.
     #[test]
     fn no_mutation_panics(
-        which in 0usize..3,
+        which in 0usize..4,
         mutations in prop::collection::vec((0u8..4, any::<prop::sample::Index>(), any::<u8>()), 1..4),
     ) {
         let mut event = valid_events().swap_remove(which);

@@ -34,6 +34,8 @@ impl DatabaseError {
                 let _ = write!(message, "; {name}: {}", text.trim_end_matches('.'));
             }
         }
+        // One error, one line of the log: a deadlock's detail has two.
+        let message = message.replace('\n', " ");
         Self {
             about_row: database.where_().map(|_| database.message().to_owned()),
             ..Self::new(place, Some(database.code().code().to_owned()), message)

@@ -17,6 +17,7 @@ use crate::hand_over::{Cap, Decoder, HandOver};
 use crate::health::Component;
 use crate::kafka::{self, KafkaConsumer, Reporter};
 use crate::session::Session;
+use crate::start;
 use crate::survey::{Survey, survey};
 
 impl Worker {
@@ -30,9 +31,10 @@ impl Worker {
             surroundings.health.down(failure.component(), failure.to_string());
         }
         let (session, decoder) = database?;
-        let (consumer, survey) = broker?;
+        let (consumer, mut survey) = broker?;
         failpoint::hit(failpoint::CONSUME_BEFORE_CLAIM).await;
         let Surroundings { config, metrics, health, .. } = &surroundings;
+        start::resolve(&session, &consumer, config, &mut survey).await?;
         let claim = Claim::take(&session, &config.source.name, &claimant(), &survey).await?;
         metrics.claims.inc();
         claim.check(&survey).map_err(Failure::OutOfLog)?;
@@ -76,7 +78,7 @@ async fn broker(surroundings: &Surroundings) -> Result<(Arc<KafkaConsumer>, Surv
     let looked = tokio::task::spawn_blocking(move || {
         let consumer = kafka::consumer(&asked.kafka, reporter).map_err(Failure::Client)?;
         let Config { kafka, source, .. } = &*asked;
-        let survey = survey(&consumer, &kafka.bootstrap_servers, &source.topics, source.start)?;
+        let survey = survey(&consumer, &kafka.bootstrap_servers, &source.topics)?;
         Ok::<_, Failure>((Arc::new(consumer), survey))
     });
     let found = looked.await.map_err(|_| Failure::Background)??;
