@@ -130,6 +130,9 @@ fn write(
     if !rejected.is_empty() {
         remove(batch, rejected)?;
         stored = look_at_stored(attempt, batch, run)?;
+        if batch.parts.iter().zip(&stored).any(|(part, stored)| conflicts(part, stored)) {
+            return Err(stale());
+        }
     }
     let mut tallies = Vec::with_capacity(batch.parts.len());
     let parts: Vec<_> = batch.parts.iter().zip(&stored).collect();
@@ -145,6 +148,15 @@ fn write(
         })?;
     }
     Ok(tallies)
+}
+
+/// Whether a row that is stored by now is in the way of one that is left.
+fn conflicts(part: &Part, stored: &Stored) -> bool {
+    match part.target.policy {
+        Policy::Insert => stored.stored > 0,
+        Policy::Identical => stored.differing > 0,
+        _ => false,
+    }
 }
 
 fn remove(batch: &Batch, rejected: &[Rejection]) -> Result<(), Raised> {

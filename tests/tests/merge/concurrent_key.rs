@@ -43,6 +43,25 @@ async fn a_row_that_comes_after_the_look_is_met_as_the_policy_says() -> Result<(
     Ok(())
 }
 
+/// A row that is in the way at the first look, and gone before its event is rejected. The mutant that
+/// does not look again is seen.
+#[tokio::test]
+async fn a_row_that_goes_after_the_look_is_in_nobodys_way() -> Result<()> {
+    for policy in ["insert", "identical"] {
+        let foreground = "delete from t where id = 1";
+        let meeting = Meeting::create(&schema(policy)).await?;
+        let answer = meeting.merge_held_at("merge.after_look", BATCH, foreground).await??;
+        assert_eq!(rejected(&answer)?, [], "{policy}: {answer}");
+        assert_eq!(meeting.rows("t").await?, "(1,10,0) (2,20,0) (3,30,0) (4,4,0)", "{policy}");
+
+        let meeting = Meeting::create(&schema(policy)).await?;
+        meeting.set("forebay.mutant", "stale_look").await?;
+        let answer = meeting.merge_held_at("merge.after_look", BATCH, foreground).await??;
+        assert_eq!(rejected(&answer)?, [(0, "23505".to_owned())], "{policy}: {answer}");
+    }
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_merge_waits_for_an_insert_of_its_key() -> Result<()> {
     for (end, rows) in [

@@ -35,17 +35,6 @@ async fn a_parent_that_comes_after_the_look_is_found() -> Result<()> {
     meeting.ensure_none("orphans", ORPHANS).await
 }
 
-/// The merge's mutant that does not look again before it rejects is seen.
-#[tokio::test]
-async fn a_stale_look_rejects_a_child_of_a_parent_that_is_there() -> Result<()> {
-    let meeting = Meeting::create(SCHEMA).await?;
-    meeting.set("forebay.mutant", "stale_look").await?;
-    let late = "insert into parent values (3, 3)";
-    let answer = meeting.merge_held_at("merge.after_look", EARLY, late).await??;
-    assert_eq!(rejected(&answer)?, [(0, "23503".to_owned())], "{answer}");
-    Ok(())
-}
-
 #[tokio::test]
 async fn a_parent_that_goes_after_the_look_rejects_its_children_alone() -> Result<()> {
     for point in ["merge.after_look", "merge.before_write"] {

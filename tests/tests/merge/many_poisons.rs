@@ -36,7 +36,7 @@ const SCHEMA: &str = "
     create table poison (event int4 primary key, kind int4);
     insert into reading values (-1, 0, -1, 0, 'sad', 1);";
 
-/// A row of `reading` per event, and of each other table per ten events.
+/// A row of `reading` per event, and of `fixed` per ten events and of `watched` per thousand.
 const READINGS: &str = "
     select n, 0, 'u'::\"char\", null::int2[], n,
            case when p.kind = 2 then 77 else n % 10 end,
@@ -52,7 +52,7 @@ const FIXED: &str = "
 const WATCHED: &str = "
     select n, 2, 'u'::\"char\", null::int2[], n, case when p.kind = 7 then -1 else n end
     from generate_series(0, 4999) n left join poison p on p.event = n
-    where n % 10 = 0 or p.kind = 7";
+    where n % 1000 = 0 or p.kind = 7";
 
 /// Each kind of poison, as it must be told.
 fn told(event: i64, kind: i32) -> Rejection {
@@ -134,7 +134,7 @@ async fn check_merged(database: &Database, expected: &[Rejection]) -> Result<()>
     let sql = "select (select count(*) from watched), (select count(*) from watched w join poison p on p.event = w.id),
                       (select count(*) from fixed where v <> id)";
     let row = client.query_one(sql, &[]).await?;
-    let watched = good.iter().filter(|event| **event % 10 == 0).count();
+    let watched = good.iter().filter(|event| **event % 1000 == 0).count();
     assert_eq!(row.get::<_, i64>(0), i64::try_from(watched)?);
     assert_eq!((row.get::<_, i64>(1), row.get::<_, i64>(2)), (0, 0));
     let progress = client.query_one("select next_offset from forebay.progress", &[]).await;
