@@ -8,6 +8,7 @@ mod database;
 mod dsn;
 mod format;
 mod kafka_security;
+mod memory;
 mod problem;
 mod reader;
 mod secret;
@@ -24,12 +25,13 @@ pub use crate::decode::FormatConfig;
 pub use database::DatabaseConfig;
 pub use dsn::{DatabaseTls, Dsn, DsnProblem, SslMode, host_name};
 pub use kafka_security::{KafkaLogin, KafkaSecurity, KafkaTls, SaslMechanism};
+pub use memory::MemoryConfig;
 pub use problem::{Place, Problem};
 pub use reader::{PREFIX, Variables};
 pub use secret::Secret;
 pub use section::{
     BatchConfig, DeadLetterConfig, HttpConfig, KafkaConfig, LogConfig, LogFormat, RejectionConfig,
-    ShutdownConfig, SourceConfig, Start,
+    ShutdownConfig, SourceConfig, Start, WorkersConfig,
 };
 
 use reader::Reader;
@@ -45,8 +47,12 @@ pub struct Config {
     pub database: DatabaseConfig,
     /// How a message becomes rows.
     pub format: FormatConfig,
+    /// How many workers share the partitions.
+    pub workers: WorkersConfig,
     /// How large a batch may grow.
     pub batch: BatchConfig,
+    /// What is buffered at most.
+    pub memory: MemoryConfig,
     /// How many rejections are too many.
     pub rejections: RejectionConfig,
     /// What becomes of rejected events.
@@ -85,7 +91,9 @@ impl Config {
         let kafka = section::kafka(&mut reader, source.as_ref());
         let database = database::database(&mut reader);
         let format = format::format(&mut reader);
-        let batch = section::batch(&mut reader);
+        let workers = section::workers(&mut reader);
+        let memory = memory::memory(&mut reader, workers.count);
+        let batch = section::batch(&mut reader, &memory, workers.count);
         let rejections = section::rejections(&mut reader);
         let dead_letters = section::dead_letters(&mut reader);
         let http = section::http(&mut reader);
@@ -99,7 +107,9 @@ impl Config {
                     kafka,
                     database,
                     format,
+                    workers,
                     batch,
+                    memory,
                     rejections,
                     dead_letters,
                     http,

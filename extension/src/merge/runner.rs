@@ -162,9 +162,9 @@ impl<'a> Runner<'a> {
     /// A suspected SQLSTATE that every event raises is the world's fault after all.
     fn accuse(&self) -> Result<(), Raised> {
         let Some(suspected) = self.suspected else { return Ok(()) };
-        let accused = self.rejected.iter().filter(|rejection| rejection.sqlstate == suspected);
+        let mut accused = self.rejected.iter().filter(|rejection| rejection.sqlstate == suspected);
         let merged = self.walk.events as usize - self.rejected.len();
-        match accused.last() {
+        match accused.next() {
             Some(rejection) if merged == 0 => {
                 Err(Raised::new(suspected, rejection.message.clone()))
             }

@@ -7,6 +7,7 @@ use bytesize::ByteSize;
 use jiff::Timestamp;
 
 use super::kafka_security::{self, KafkaSecurity};
+use super::memory::{self, MemoryConfig};
 use super::reader::Reader;
 use super::value;
 
@@ -41,6 +42,13 @@ pub struct KafkaConfig {
     pub group_id: String,
     /// How the connections are protected, and as whom the writer logs in.
     pub security: KafkaSecurity,
+}
+
+/// The workers of a process.
+#[derive(Debug, Clone)]
+pub struct WorkersConfig {
+    /// How many: each has a connection, batches and a share of the partitions of its own.
+    pub count: usize,
 }
 
 /// How large a batch may grow while the one before it is merged.
@@ -160,11 +168,15 @@ pub(super) fn kafka(reader: &mut Reader<'_>, source: Option<&SourceConfig>) -> O
     })
 }
 
-pub(super) fn batch(reader: &mut Reader<'_>) -> BatchConfig {
-    let (least, most) = (ByteSize::kib(64), ByteSize::gib(1));
+pub(super) fn workers(reader: &mut Reader<'_>) -> WorkersConfig {
+    let count = value::count(reader, "workers", "count", 1, (1, 64));
+    WorkersConfig { count: usize::try_from(count).unwrap_or(1) }
+}
+
+pub(super) fn batch(reader: &mut Reader<'_>, memory: &MemoryConfig, workers: usize) -> BatchConfig {
     BatchConfig {
         max_rows: value::count(reader, "batch", "max_rows", 20_000, (1, 10_000_000)),
-        max_bytes: value::size(reader, "batch", "max_bytes", ByteSize::mib(16), (least, most)),
+        max_bytes: memory::batch(reader, memory, workers),
     }
 }
 

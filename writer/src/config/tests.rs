@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::time::Duration;
 
+use bytesize::ByteSize;
+
 use super::{
     Config, Dsn, FormatConfig, KafkaSecurity, LogFormat, Problem, SaslMechanism, Start, Variables,
 };
@@ -21,7 +23,7 @@ dsn = "host=h dbname=d user=u password=hunter2"
 kind = "flat"
 table = "public.sensor"
 [batch]
-max_bytes = "16 MiB"
+max_bytes = "4 MiB"
 [dead_letters]
 retention = "90 days"
 [log]
@@ -133,6 +135,22 @@ fn reads_where_debezium_s_tables_go() {
     let found = problems(&with("table = \"a.b\"\ntables = [\"a.b -> c.d\"]"), &[]);
     assert!(found[0].contains("both given"), "{found:#?}");
     assert!(problems(&with("table = \"b\""), &[])[0].contains("a table with its schema"));
+}
+
+#[test]
+fn batches_must_fit_the_budget() {
+    let small = GOOD.replace("4 MiB", "32 MiB");
+    let expected = "f.toml:14: batch.max_bytes is 32.0 MiB, but a memory.budget of 64.0 MiB has \
+                    room for 8.0 MiB; lower it, or raise memory.budget to \"208.0 MiB\"";
+    assert_eq!(problems(&small, &[]), [expected]);
+    let config = read(&small, &[("FOREBAY_MEMORY_BUDGET", "208 MiB")]).unwrap();
+    assert_eq!(config.batch.max_bytes, ByteSize::mib(32));
+    let workers = [("FOREBAY_WORKERS_COUNT", "4"), ("FOREBAY_MEMORY_BUDGET", "64 MiB")];
+    assert!(
+        problems(GOOD, &workers)[0].contains("from 80.0 MiB"),
+        "{:?}",
+        problems(GOOD, &workers)
+    );
 }
 
 #[test]

@@ -73,6 +73,11 @@ impl DatabaseError {
         Self { place, ..self.clone() }
     }
 
+    /// What the writer was doing.
+    pub fn place(&self) -> Place {
+        self.place
+    }
+
     /// What went wrong, without the place.
     pub fn message(&self) -> &str {
         &self.message

@@ -64,11 +64,11 @@ fn bounded(config: &DatabaseConfig) -> DatabaseConfig {
 async fn look_at_primary(config: &DatabaseConfig, source: &str) -> Result<Primary, DatabaseError> {
     let session = Session::connect(config, &format!("{source} status")).await?;
     let client = session.client();
-    let server = session.within(Place::Look, client.query_one(SERVER, &[])).await?;
-    let progress = session.within(Place::Look, client.query(PROGRESS, &[&source])).await?;
-    let others = session.within(Place::Look, client.query(OTHER_SOURCES, &[&source])).await?;
-    let targets = session.within(Place::Look, client.query(TARGETS, &[])).await?;
-    let dead_letters = session.within(Place::Look, client.query(DEAD_LETTERS, &[&source])).await;
+    let server = session.within(Place::Show, client.query_one(SERVER, &[])).await?;
+    let progress = session.within(Place::Show, client.query(PROGRESS, &[&source])).await?;
+    let others = session.within(Place::Show, client.query(OTHER_SOURCES, &[&source])).await?;
+    let targets = session.within(Place::Show, client.query(TARGETS, &[])).await?;
+    let dead_letters = session.within(Place::Show, client.query(DEAD_LETTERS, &[&source])).await;
     let dead_letters = match dead_letters {
         Ok(rows) => Ok(read_all(&rows, reason)?),
         Err(error) if error.sqlstate() == Some(NO_RIGHT) => {
@@ -94,8 +94,8 @@ async fn look_at_replica(
     let name = format!("{source} status");
     let session = Session::connect_replica(replica, config, &name).await?;
     let client = session.client();
-    let replayed = session.within(Place::Look, client.query_opt(REPLAY, &[])).await?;
-    let progress = session.within(Place::Look, client.query(PROGRESS, &[&source])).await?;
+    let replayed = session.within(Place::Show, client.query_opt(REPLAY, &[])).await?;
+    let progress = session.within(Place::Show, client.query(PROGRESS, &[&source])).await?;
     let progress: BTreeMap<Key, Progress> = read_all(&progress, progress_row)?;
     Ok(Replica {
         replay: replayed.as_ref().map(replay).transpose().map_err(answer)?,
@@ -139,5 +139,5 @@ fn read_all<T, C: FromIterator<T>>(
 }
 
 fn answer(error: Error) -> DatabaseError {
-    DatabaseError::answer(Place::Look, error.to_string())
+    DatabaseError::answer(Place::Show, error.to_string())
 }

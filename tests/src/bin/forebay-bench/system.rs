@@ -11,7 +11,8 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 use clap::ValueEnum;
 use forebay_tests::{
-    Database, Topic, Writer, WriterConfig, account, endpoint::SUPERUSER, process::Process, wait,
+    Database, Topic, Writer, WriterConfig, account, endpoint::SUPERUSER, memory, process::Process,
+    wait,
 };
 use tokio_postgres::types::PgLsn;
 
@@ -86,7 +87,7 @@ impl Bench<'_> {
         let cpu = measure::cpu_seconds(client.id())?
             + measure::server_cpu_seconds(self.postmaster)?
             - server_cpu;
-        let peak_rss_mib = measure::peak_rss_mib(client.id())?;
+        let peak_rss_mib = memory::peak_mib(client.id())?;
         drop(client);
         let wal = "select pg_wal_lsn_diff(pg_current_wal_lsn(), $1)::int8";
         let wal_bytes = sql.query_one(wal, &[&lsn]).await?.get(0);
