@@ -108,6 +108,8 @@ pub struct Target {
     pub referenced: bool,
     /// Whether a foreign key to it deletes or changes rows when a row is deleted here.
     pub acted_on: bool,
+    /// Whether equal keys are the same value.
+    pub key_is_spelt_one_way: bool,
     /// Why its rows are applied one by one, if they are.
     pub why_walked: Option<String>,
     /// What an existing row means.

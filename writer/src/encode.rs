@@ -19,6 +19,7 @@ pub(crate) mod int8range;
 mod integer;
 mod json;
 mod literal;
+mod macaddr;
 mod network;
 mod numeric;
 mod range;
@@ -173,8 +174,8 @@ impl Encoder {
             Self::Bit => return bit::encode(literal, out),
             Self::Inet => return network::encode_inet(literal, out),
             Self::Cidr => return network::encode_cidr(literal, out),
-            Self::Macaddr => return network::encode_macaddr(literal, out),
-            Self::Macaddr8 => return network::encode_macaddr8(literal, out),
+            Self::Macaddr => return macaddr::encode(literal, out),
+            Self::Macaddr8 => return macaddr::encode_eight(literal, out),
             Self::Json => return json::encode_json(json::checked(literal)?, out),
             Self::Jsonb => return json::encode_jsonb(json::checked(literal)?, out),
             Self::Range(subtype) => return range::encode(subtype, literal, out),

@@ -91,6 +91,7 @@ impl Part {
     pub fn is_replaceable(&self) -> bool {
         self.target.policy == Policy::Update
             && self.target.guard.is_empty()
+            && self.target.key_is_spelt_one_way
             && self.shape() == Shape::All
     }
 }

@@ -94,6 +94,7 @@ fn foresee(
         cost.subtransactions += 1;
         let looked = attempt(|attempt| look(attempt, batch, run, thorough));
         cost.look += started.elapsed().as_secs_f64();
+        failpoint::hit("merge.after_look");
         let (stored, findings) = match looked {
             Ok(found) => found,
             Err(raised) if may_be_an_events(&raised) => return Ok(None),
@@ -109,7 +110,6 @@ fn foresee(
         if rejected.is_empty() || looked_again {
             return Ok(Some((stored, Foreseen::Rejected(rejected))));
         }
-        failpoint::hit("merge.between_looks");
         looked_again = true;
     }
 }
@@ -130,6 +130,9 @@ fn write(
     if !rejected.is_empty() {
         remove(batch, rejected)?;
         stored = look_at_stored(attempt, batch, run)?;
+        if batch.parts.iter().zip(&stored).any(|(part, stored)| conflicts(part, stored)) {
+            return Err(stale());
+        }
     }
     let mut tallies = Vec::with_capacity(batch.parts.len());
     let parts: Vec<_> = batch.parts.iter().zip(&stored).collect();
@@ -145,6 +148,15 @@ fn write(
         })?;
     }
     Ok(tallies)
+}
+
+/// Whether a row that is stored by now is in the way of one that is left.
+fn conflicts(part: &Part, stored: &Stored) -> bool {
+    match part.target.policy {
+        Policy::Insert => stored.stored > 0,
+        Policy::Identical => stored.differing > 0,
+        _ => false,
+    }
 }
 
 fn remove(batch: &Batch, rejected: &[Rejection]) -> Result<(), Raised> {

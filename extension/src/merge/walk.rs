@@ -120,10 +120,7 @@ impl<'a> Walk<'a> {
 
     fn reject(&mut self, event: &[StagedRow], raised: &Raised) {
         let Some(first) = event.first() else { return };
-        let mut rejection = Rejection::new(first.event, raised);
-        let current = &self.batch.parts[self.current].target;
-        rejection.target.get_or_insert_with(|| current.display.clone());
-        self.rejected.push(rejection);
+        self.rejected.push(Rejection::new(first.event, raised));
         self.events += 1;
     }
 
@@ -152,8 +149,19 @@ impl<'a> Walk<'a> {
                 self.events += events.len() as u32;
                 Ok(Stopped::Nowhere)
             }
-            Err(raised) if self.is_events_fault(&raised) => Ok(Stopped::At(place, raised)),
+            Err(raised) if self.is_events_fault(&raised) => {
+                Ok(Stopped::At(place, self.about_current(raised)))
+            }
             Err(raised) => Err(raised),
+        }
+    }
+
+    /// An error that names no table is about the one whose row was applied last.
+    fn about_current(&self, raised: Raised) -> Raised {
+        let current = &self.batch.parts[self.current].target;
+        match raised.table {
+            Some(_) => raised,
+            None => raised.about_table(&current.schema, &current.table),
         }
     }
 

@@ -12,6 +12,7 @@ mod numbers;
 mod parsed_by_server;
 mod ranges;
 mod several;
+mod text_copy;
 mod texts;
 mod times;
 mod users;

@@ -37,7 +37,11 @@ fn mutants(kind: &Kind, rng: &mut StdRng) -> Kind {
         (0..MUTANTS).filter_map(|_| Some(mutant(literals.choose(rng)?, &literals, rng))).collect();
     let kind = Kind::new(kind.sql, &[]);
     // These take no literals, but JSON as it stands.
-    if matches!(kind.sql, "json" | "jsonb") { kind.json(&mutants) } else { kind.literals(&mutants) }
+    if matches!(kind.sql, "json" | "jsonb") {
+        let values: Vec<_> = mutants.iter().map(|mutant| mutant.trim_ascii()).collect();
+        return kind.json(&values);
+    }
+    kind.literals(&mutants)
 }
 
 /// The literal with one to three characters left out, put in or doubled, or with the end of

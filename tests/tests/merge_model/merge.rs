@@ -22,6 +22,8 @@ pub struct Merge<'a> {
 pub struct Answer {
     /// `set`, `walk` or `mixed`.
     pub path: String,
+    /// How many writes of a set raised what no look had foreseen.
+    pub unforeseen: usize,
     pub rejected: Vec<Rejection>,
 }
 

@@ -12,6 +12,8 @@ pub struct Tally {
     pub batches: usize,
     /// Those of them that were merged as sets, if not throughout.
     pub sets: usize,
+    /// How many writes of sets raised what no look had foreseen.
+    pub unforeseen: usize,
     /// Rejections whose reason was compared.
     pub reasons: usize,
     /// Those whose SQLSTATE and constraint the reference saw, too.
@@ -23,6 +25,7 @@ impl Tally {
     pub fn count(&mut self, events: usize, answer: &Answer) {
         self.events += events;
         self.rejected += answer.rejected.len();
+        self.unforeseen += answer.unforeseen;
         if events > 1 {
             self.batches += 1;
             self.sets += usize::from(answer.path != "walk");
@@ -36,6 +39,7 @@ impl Tally {
         self.rejected += other.rejected;
         self.batches += other.batches;
         self.sets += other.sets;
+        self.unforeseen += other.unforeseen;
         self.reasons += other.reasons;
         self.exact_reasons += other.exact_reasons;
     }

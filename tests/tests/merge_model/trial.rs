@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context, Error, Result};
+use anyhow::{Context, Error, Result, bail};
 use rand::{Rng, rngs::StdRng};
 use tokio_postgres::Client;
 
@@ -44,11 +44,22 @@ impl<'a, 'b> Trial<'a, 'b> {
         Ok(())
     }
 
-    /// Makes the merge a mutant that walks only what it must.
-    pub async fn mutate(&self, mutant: &str) -> Result<()> {
-        let sql = format!("set forebay.walk_below = 0; set forebay.mutant = '{mutant}'");
-        self.client.batch_execute(&sql).await?;
-        Ok(())
+    /// Applies a stream to both, walking only what must be walked, with the merge and with a mutant of
+    /// it. Answers how the mutant shows, if it does.
+    pub async fn run_mutant(
+        &mut self,
+        mutant: &str,
+        batches: &[Vec<Event>],
+    ) -> Result<Option<Difference>> {
+        let (mut sane, mut mutated) = (Tally::default(), Tally::default());
+        self.client.batch_execute("set forebay.walk_below = 0; reset forebay.mutant").await?;
+        if let Some(difference) = self.run(batches, &mut sane).await? {
+            bail!("without the mutant: {difference}");
+        }
+        self.client.batch_execute(&format!("set forebay.mutant = '{mutant}'")).await?;
+        let difference = self.run(batches, &mut mutated).await?;
+        let foresees_less = mutated.unforeseen > sane.unforeseen;
+        Ok(difference.or_else(|| foresees_less.then(|| "it foresees less".to_owned())))
     }
 
     /// Applies a stream to both, from nothing, and compares.

@@ -146,11 +146,8 @@ fn batches_must_fit_the_budget() {
     let config = read(&small, &[("FOREBAY_MEMORY_BUDGET", "208 MiB")]).unwrap();
     assert_eq!(config.batch.max_bytes, ByteSize::mib(32));
     let workers = [("FOREBAY_WORKERS_COUNT", "4"), ("FOREBAY_MEMORY_BUDGET", "64 MiB")];
-    assert!(
-        problems(GOOD, &workers)[0].contains("from 80.0 MiB"),
-        "{:?}",
-        problems(GOOD, &workers)
-    );
+    let found = problems(GOOD, &workers);
+    assert!(found.iter().any(|problem| problem.contains("from 80.0 MiB")), "{found:?}");
 }
 
 #[test]

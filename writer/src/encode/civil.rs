@@ -14,8 +14,6 @@ pub struct Civil {
     pub microseconds: Option<i64>,
     /// Seconds east of UTC.
     pub offset: Option<i32>,
-    /// Whether the offset is the letter Z.
-    pub is_zulu: bool,
 }
 
 /// Why a literal is refused.
@@ -61,27 +59,15 @@ pub const DAY: i64 = 24 * HOUR;
 pub fn read(literal: &str) -> Result<Civil, Fault> {
     let mut rest = Rest(literal.as_bytes());
     let date = rest.date()?;
-    // A hyphen right behind a date is no sign.
-    let is_run_on = rest.0.starts_with(b"-");
-    rest.skip_separator();
     let clock = rest.clock()?;
-    if date.is_none() && clock.is_none() || is_run_on {
-        return Err(Fault::Form);
-    }
-    rest.skip_blanks();
-    let is_zulu = rest.take_letters("z");
-    let offset = if is_zulu { Some(0) } else { rest.offset()? };
-    rest.skip_blanks();
-    let before_christ = date.is_some() && rest.take_letters("bc");
-    if date.is_some() && !before_christ {
-        rest.take_letters("ad");
-    }
-    if !rest.0.is_empty() {
+    let offset = rest.offset()?;
+    let before_christ = date.is_some() && rest.is_before_christ();
+    if date.is_none() && clock.is_none() || !rest.0.is_empty() {
         return Err(Fault::Form);
     }
     let days = date.map(|date| days(date, before_christ)).transpose()?;
     let microseconds = clock.map(microseconds).transpose()?;
-    Ok(Civil { days, microseconds, offset, is_zulu })
+    Ok(Civil { days, microseconds, offset })
 }
 
 /// Year, month and day.
@@ -141,15 +127,6 @@ impl<'a> Rest<'a> {
         self.0 = self.0.trim_ascii_start();
     }
 
-    /// Skips what may stand between date and time.
-    fn skip_separator(&mut self) {
-        self.skip_blanks();
-        if self.0.get(1).is_some_and(|byte| byte.is_ascii_digit() || *byte == b' ') {
-            self.take_letters("t");
-        }
-        self.skip_blanks();
-    }
-
     fn take(&mut self, byte: u8) -> bool {
         let rest = self.0.split_first().filter(|(first, _)| **first == byte);
         if let Some((_, rest)) = rest {
@@ -189,57 +166,71 @@ impl<'a> Rest<'a> {
         }
     }
 
-    /// `YYYY-MM-DD` with three or more digits for the year, or `YYYYMMDD`.
+    /// `YYYY-MM-DD` with four or more digits for the year, or `YYYYMMDD`. A hyphen right behind it
+    /// would be no sign.
     fn date(&mut self) -> Result<Option<Date>, Fault> {
         let digits = self.digit_count();
-        if digits >= 3 && self.0.get(digits) == Some(&b'-') && self.has_second_hyphen(digits + 1) {
+        let date = if digits == 8 {
+            (self.number(4), self.number(2), self.number(2))
+        } else if digits >= 4 && self.0[digits..].starts_with(b"-") && self.has_month(digits + 1) {
             let year = self.number(digits);
             self.take(b'-');
             let month = self.short_number()?;
             self.take(b'-');
-            return Ok(Some((year, month, self.short_number()?)));
-        }
-        if digits == 8 {
-            return Ok(Some((self.number(4), self.number(2), self.number(2))));
-        }
-        Ok(None)
+            (year, month, self.short_number()?)
+        } else {
+            return Ok(None);
+        };
+        if self.0.starts_with(b"-") { Err(Fault::Form) } else { Ok(Some(date)) }
     }
 
-    /// Whether what begins at `at` is `MM-`: `1234-08` is a time with an offset.
-    fn has_second_hyphen(&self, at: usize) -> bool {
+    /// Whether `MM-` begins at `at`: `1234-08` is a time with an offset.
+    fn has_month(&self, at: usize) -> bool {
         let rest = self.0.get(at..).unwrap_or_default();
         rest.iter().find(|byte| !byte.is_ascii_digit()) == Some(&b'-')
     }
 
-    /// `HH:MM`, `HH:MM:SS`, `HH:MM:SS.ffffff`, `HHMM`, `HHMMSS` or `HHMMSS.ffffff`.
+    /// `HH:MM`, `HH:MM:SS`, `HH:MM:SS.ffffff`, `HHMM`, `HHMMSS` or `HHMMSS.ffffff`, behind blanks or
+    /// a T.
     fn clock(&mut self) -> Result<Option<Clock>, Fault> {
+        self.skip_blanks();
+        let is_announced = self.take_letters("t");
+        self.skip_blanks();
         let digits = self.digit_count();
-        if digits == 0 {
-            return Ok(None);
-        }
-        if self.0.get(digits) == Some(&b':') {
-            let hour = self.short_number()?;
-            self.take(b':');
-            let minute = self.short_number()?;
-            if !self.take(b':') {
-                return Ok(Some((hour, minute, 0, 0)));
-            }
-            let second = self.short_number()?;
-            return Ok(Some((hour, minute, second, self.microsecond()?)));
-        }
         match digits {
-            4 => Ok(Some((self.number(2), self.number(2), 0, 0))),
-            6 => {
-                let (hour, minute, second) = (self.number(2), self.number(2), self.number(2));
-                let is_cut =
-                    self.0.first() == Some(&b'.') && !self.0.get(1).is_some_and(u8::is_ascii_digit);
-                if is_cut {
-                    return Err(Fault::Form);
-                }
-                Ok(Some((hour, minute, second, self.microsecond()?)))
-            }
+            0 if is_announced => Err(Fault::Form),
+            0 => Ok(None),
+            _ if self.0[digits..].starts_with(b":") => self.clock_with_colons().map(Some),
+            4 | 6 => self.clock_of_digits(digits).map(Some),
             _ => Err(Fault::Form),
         }
+    }
+
+    fn clock_with_colons(&mut self) -> Result<Clock, Fault> {
+        let hour = self.short_number()?;
+        self.take(b':');
+        let minute = self.short_number()?;
+        if !self.take(b':') {
+            return Ok((hour, minute, 0, 0));
+        }
+        Ok((hour, minute, self.short_number()?, self.microsecond()?))
+    }
+
+    fn clock_of_digits(&mut self, digits: usize) -> Result<Clock, Fault> {
+        let (hour, minute) = (self.number(2), self.number(2));
+        let (second, microsecond) = match digits {
+            6 => (self.number(2), if self.has_fraction() { self.microsecond()? } else { 0 }),
+            _ => (0, 0),
+        };
+        // `2024-01:30` is neither a date nor a time with an offset.
+        if self.0.starts_with(b"-") && self.0.contains(&b':') {
+            return Err(Fault::Form);
+        }
+        Ok((hour, minute, second, microsecond))
+    }
+
+    fn has_fraction(&self) -> bool {
+        matches!(self.0, [b'.', b'0'..=b'9', ..])
     }
 
     /// A fraction of a second, if there is one, rounded as PostgreSQL does: it goes by way of a
@@ -260,11 +251,16 @@ impl<'a> Rest<'a> {
         Ok((fraction * 1e6).round_ties_even() as i64)
     }
 
-    /// `+HH`, `+HHMM`, `+HH:MM`, `+HH:MM:SS`, if there is a sign.
+    /// `Z`, `+HH`, `+HHMM`, `+HH:MM` or `+HH:MM:SS`, if there is any.
     fn offset(&mut self) -> Result<Option<i32>, Fault> {
+        self.skip_blanks();
         let east = match self.0.first() {
             Some(b'+') => 1,
             Some(b'-') => -1,
+            Some(b'z' | b'Z') if !self.0.get(1).is_some_and(u8::is_ascii_alphabetic) => {
+                self.0 = &self.0[1..];
+                return Ok(Some(0));
+            }
             _ => return Ok(None),
         };
         self.0 = &self.0[1..];
@@ -273,7 +269,7 @@ impl<'a> Rest<'a> {
             return Err(Fault::Form);
         }
         let (mut hour, mut minute, mut second) = (self.number(digits), 0, 0);
-        if self.take(b':') {
+        if digits <= 2 && self.take(b':') {
             minute = self.short_number()?;
             if self.take(b':') {
                 second = self.short_number()?;
@@ -285,5 +281,15 @@ impl<'a> Rest<'a> {
             return Err(Fault::Offset);
         }
         Ok(Some(east * (hour * 3600 + minute * 60 + second) as i32))
+    }
+
+    /// The era, if there is one.
+    fn is_before_christ(&mut self) -> bool {
+        self.skip_blanks();
+        let before_christ = self.take_letters("bc");
+        if !before_christ {
+            self.take_letters("ad");
+        }
+        before_christ
     }
 }

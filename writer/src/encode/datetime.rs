@@ -49,24 +49,16 @@ pub fn timestamptz(literal: &str) -> Result<i64, Rejection> {
     instant(&civil).map_err(refuse)
 }
 
-/// Microseconds since midnight. A date and an offset in the literal are ignored, as PostgreSQL
-/// does.
+/// Microseconds since midnight. An offset in the literal is ignored, as PostgreSQL does.
 pub fn time(literal: &str) -> Result<i64, Rejection> {
-    let refuse = |fault: Fault| fault.refuse("time", literal);
-    let civil = civil::read(literal.trim_ascii()).map_err(refuse)?;
-    // PostgreSQL takes this for some separators of date and time, and not for others.
-    if civil.days.is_some() && civil.is_zulu {
-        return Err(refuse(Fault::Form));
-    }
-    civil.microseconds.ok_or_else(|| refuse(Fault::Form))
+    let (microseconds, _) = clock(literal).map_err(|fault| fault.refuse("time", literal))?;
+    Ok(microseconds)
 }
 
 /// Appends a time of day with its offset.
 pub fn encode_timetz(literal: &str, out: &mut Vec<u8>) -> Result<(), Rejection> {
-    let refuse = |fault: Fault| fault.refuse("timetz", literal);
-    let civil = civil::read(literal.trim_ascii()).map_err(refuse)?;
-    let microseconds = civil.microseconds.ok_or_else(|| refuse(Fault::Form))?;
-    let offset = civil.offset.ok_or_else(|| needs_offset(literal))?;
+    let (microseconds, offset) = clock(literal).map_err(|fault| fault.refuse("timetz", literal))?;
+    let offset = offset.ok_or_else(|| needs_offset(literal))?;
     let mut bytes = [0; 12];
     bytes[..8].copy_from_slice(&microseconds.to_be_bytes());
     // PostgreSQL counts to the west.
@@ -80,6 +72,16 @@ pub fn has_next_date(days: i64) -> bool {
     /// 5874897-12-31
     const LAST_DATE: i64 = 2_145_031_948;
     days != LAST_DATE
+}
+
+/// A time of day, and its offset from UTC if there is one.
+fn clock(literal: &str) -> Result<(i64, Option<i32>), Fault> {
+    match civil::read(literal.trim_ascii())? {
+        Civil { days: None, microseconds: Some(microseconds), offset } => {
+            Ok((microseconds, offset))
+        }
+        _ => Err(Fault::Form),
+    }
 }
 
 fn instant(civil: &Civil) -> Result<i64, Fault> {

@@ -36,6 +36,7 @@ fn internet_addresses() {
         (Type::INET, "10..2.3"),
         (Type::INET, " 10.1.2.3"),
         (Type::INET, "::1/129"),
+        (Type::INET, "::1/064"),
         (Type::INET, "1::2::3"),
         (Type::INET, "10.1.2.3/8 "),
         (Type::INET, "10/16"),
