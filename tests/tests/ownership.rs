@@ -63,6 +63,11 @@ async fn writers_that_join_and_leave_have_their_share() -> Result<()> {
     let given_back = Metrics::of(&first).await?.get("forebay_give_backs_total", &[])?;
     assert_eq!(given_back, 3.0, "what the first had to give back");
 
+    // It tells the lag of what it owns, and of nothing else.
+    let text = first.get("/metrics").await?.body;
+    let lags = text.lines().filter(|line| line.starts_with("forebay_consumer_lag_offsets{"));
+    assert_eq!(lags.count(), 2, "{text}");
+
     // One ends in peace, one is killed.
     first.stop().await?;
     wait_until_owned(&[(&second, 3.0), (&third, 2.0)]).await?;

@@ -57,6 +57,7 @@ pub struct Worker {
     claim: Claim,
     /// None if there is nothing to read.
     reading: Option<Reading>,
+    has_merged: bool,
 }
 
 /// Why a worker ended without a failure. What was read is merged.
@@ -123,6 +124,11 @@ impl Worker {
         }
     }
 
+    /// Whether it has committed a batch.
+    pub fn has_merged(&self) -> bool {
+        self.has_merged
+    }
+
     fn session(&self) -> &Session {
         &self.database.session
     }
@@ -181,6 +187,7 @@ impl Worker {
 
     async fn acknowledge(&mut self, batch: &EventBatch, spent: Spent, committed: &Committed) {
         failpoint::hit(failpoint::ACKNOWLEDGE_BEFORE).await;
+        self.has_merged = true;
         self.claim.advance(&committed.positions);
         self.surroundings.known().committed(&committed.positions);
         if let Some(reading) = &self.reading {

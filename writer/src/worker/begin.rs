@@ -11,7 +11,6 @@ use super::{Database, Surroundings, Worker, open_database};
 use crate::claim::{Claim, Claimant, Seen, look};
 use crate::failpoint;
 use crate::failure::Failure;
-use crate::health::Component;
 use crate::kafka::{self, KafkaConsumer, Reporter};
 use crate::known_progress::Finding;
 use crate::ownership::{Key, lock};
@@ -56,12 +55,15 @@ impl Worker {
             owned,
             claim: Claim::at(seen.server),
             reading: None,
+            has_merged: false,
             surroundings,
         };
-        if !to_read.is_empty() {
+        if to_read.is_empty() {
+            worker.surroundings.metrics.lag.claimed(number, []);
+        } else {
             worker.claim_and_read(&to_read, &seen).await?;
         }
-        worker.surroundings.health.up(Component::Claim);
+        worker.surroundings.health.claimed(number);
         Ok(worker)
     }
 
