@@ -141,13 +141,13 @@ fn reads_where_debezium_s_tables_go() {
 fn batches_must_fit_the_budget() {
     let small = GOOD.replace("4 MiB", "32 MiB");
     let expected = "f.toml:14: batch.max_bytes is 32.0 MiB, but a memory.budget of 64.0 MiB has \
-                    room for 8.0 MiB; lower it, or raise memory.budget to \"208.0 MiB\"";
+                    room for 7.3 MiB; lower it, or raise memory.budget to \"212.0 MiB\"";
     assert_eq!(problems(&small, &[]), [expected]);
-    let config = read(&small, &[("FOREBAY_MEMORY_BUDGET", "208 MiB")]).unwrap();
+    let config = read(&small, &[("FOREBAY_MEMORY_BUDGET", "212 MiB")]).unwrap();
     assert_eq!(config.batch.max_bytes, ByteSize::mib(32));
     let workers = [("FOREBAY_WORKERS_COUNT", "4"), ("FOREBAY_MEMORY_BUDGET", "64 MiB")];
     let found = problems(GOOD, &workers);
-    assert!(found.iter().any(|problem| problem.contains("from 80.0 MiB")), "{found:?}");
+    assert!(found.iter().any(|problem| problem.contains("from 84.0 MiB")), "{found:?}");
 }
 
 #[test]

@@ -11,6 +11,7 @@ use super::{Database, Surroundings, Worker, open_database};
 use crate::claim::{Claim, Claimant, Seen, look};
 use crate::failpoint;
 use crate::failure::Failure;
+use crate::health::Component;
 use crate::kafka::{self, KafkaConsumer, Reporter};
 use crate::known_progress::Finding;
 use crate::ownership::{Key, lock};
@@ -207,7 +208,9 @@ async fn broker(
         let survey = survey(&consumer, &asked.kafka.bootstrap_servers, &keys)?;
         Ok::<_, Failure>((Arc::new(consumer), survey))
     });
-    looked.await.map_err(|_| Failure::Background)?
+    let found = looked.await.map_err(|_| Failure::Background)??;
+    health.up(Component::Broker);
+    Ok(found)
 }
 
 async fn survey_again(
