@@ -214,9 +214,13 @@ fn look_at_keys(id: u64, part: &mut Part) -> Result<(), Raised> {
 fn repeats_key(attempt: &Attempt, id: u64, part: &Part) -> Result<(bool, bool), Raised> {
     as_table_owner(attempt, part.target.owner(), || {
         Spi::connect_mut(|client| {
-            let sql = part.staging().repeats_key();
-            let row = client.update(sql.as_str(), None, &[batch_argument(id)])?.first();
-            Ok((row.get::<bool>(1)?.unwrap_or(false), row.get::<bool>(2)?.unwrap_or(false)))
+            let mut answers_true = |sql: String| {
+                let row = client.update(sql.as_str(), None, &[batch_argument(id)])?.first();
+                Ok::<_, Raised>(row.get::<bool>(1)?.unwrap_or(false))
+            };
+            let repeats = answers_true(part.staging().repeats_key())?;
+            let in_event = repeats && answers_true(part.staging().repeats_key_in_event())?;
+            Ok((repeats, in_event))
         })
     })
 }
@@ -226,8 +230,14 @@ fn counted(client: &mut SpiClient<'_>, id: u64, target: Target, slot: i32) -> Re
     let row = client.update(staging.count().as_str(), None, &[batch_argument(id)])?.first();
     let rows = row.get::<i64>(1)?.unwrap_or(0);
     let deletes = row.get::<i64>(2)?.unwrap_or(0);
-    let shapes = row.get::<Vec<String>>(3)?.unwrap_or_default();
-    let given: Vec<_> = shapes.iter().map(|shape| columns_of(shape)).collect::<Result<_, _>>()?;
+    let naming_all = row.get::<i64>(3)?.unwrap_or(0);
+    let (least, greatest) = (row.get::<Vec<i16>>(4)?, row.get::<Vec<i16>>(5)?);
+    let has_bad_key = row.get::<bool>(6)?.unwrap_or(false);
+    let given = match least {
+        None => vec![None],
+        Some(least) if naming_all == 0 && greatest.as_ref() == Some(&least) => vec![Some(least)],
+        Some(_) => shapes(client, id, &staging)?,
+    };
     let given_by_any =
         given.iter().cloned().collect::<Option<Vec<_>>>().map(|given| given.concat());
     Ok(Part {
@@ -239,17 +249,16 @@ fn counted(client: &mut SpiClient<'_>, id: u64, target: Target, slot: i32) -> Re
         given_by_any,
         repeats_key: false,
         repeats_key_in_event: false,
-        has_bad_key: row.get::<bool>(4)?.unwrap_or(false),
+        has_bad_key,
     })
 }
 
-/// The set of columns that PostgreSQL spells `{1,2}`; nothing stands for all.
-fn columns_of(text: &str) -> Result<Option<Vec<i16>>, Raised> {
-    if text.is_empty() {
-        return Ok(None);
-    }
-    let numbers = text.trim_matches(['{', '}']).split(',').filter(|number| !number.is_empty());
-    numbers.map(str::parse).collect::<Result<_, _>>().map(Some).map_err(|_| {
-        Raised::new("22023", format!("{text} in column _given is no set of column numbers"))
-    })
+/// The sets of columns that rows name; none stands for all.
+fn shapes(
+    client: &mut SpiClient<'_>,
+    id: u64,
+    staging: &Staging,
+) -> Result<Vec<Option<Vec<i16>>>, Raised> {
+    let tuples = client.update(staging.shapes().as_str(), None, &[batch_argument(id)])?;
+    tuples.map(|tuple| Ok(tuple.get::<Vec<i16>>(1)?)).collect()
 }

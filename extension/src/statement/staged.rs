@@ -4,14 +4,23 @@ use super::{Staging, any_of, key_images, quoted};
 use crate::target::Target;
 
 impl Staging<'_> {
-    /// Rows, deletes, each set of named columns that occurs, as text, `''` for all; and whether a
-    /// delete's key is null.
+    /// Rows, deletes, other rows that name all columns, the least and the greatest set of columns that
+    /// the rest names, and whether a delete's key is null.
     pub fn count(&self) -> String {
         format!(
             "select count(*), count(*) filter (where s._op = 'd'), \
-             array_agg(distinct coalesce(s._given::text, '')) filter (where s._op <> 'd'), \
+             count(*) filter (where s._op <> 'd' and s._given is null), \
+             min(s._given) filter (where s._op <> 'd'), max(s._given) filter (where s._op <> 'd'), \
              coalesce(bool_or(s._op = 'd' and ({})), false) from {} where s._batch >= $1",
             has_null_key(self.target),
+            self.rows()
+        )
+    }
+
+    /// Each set of named columns that occurs; null for all.
+    pub fn shapes(&self) -> String {
+        format!(
+            "select distinct s._given from {} where s._batch >= $1 and s._op <> 'd' order by 1",
             self.rows()
         )
     }
@@ -21,12 +30,20 @@ impl Staging<'_> {
         format!("delete from {} where s._batch >= $1 and s._event = any ($2)", self.rows())
     }
 
-    /// Whether a key stands twice in the batch, and whether in one event.
+    /// Whether a key stands twice in the batch.
     pub fn repeats_key(&self) -> String {
+        self.has_twice("")
+    }
+
+    /// Whether a key stands twice in an event.
+    pub fn repeats_key_in_event(&self) -> String {
+        self.has_twice("s._event, ")
+    }
+
+    fn has_twice(&self, before_key: &str) -> String {
         format!(
-            "select count(*) > 0, coalesce(bool_or(r.rows > r.events), false) \
-             from (select count(*) as rows, count(distinct s._event) as events \
-             from {} where s._batch >= $1 group by {} having count(*) > 1) r",
+            "select exists (select from {} where s._batch >= $1 group by {before_key}{} \
+             having count(*) > 1)",
             self.rows(),
             key_images(self.target)
         )
