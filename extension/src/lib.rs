@@ -59,11 +59,7 @@ extension_sql_file!(
     requires = ["progress", "dead_letter"]
 );
 extension_sql_file!("../../sql/ownership.sql", name = "ownership", requires = ["bootstrap"]);
-extension_sql_file!(
-    "../../sql/dropped_target.sql",
-    name = "dropped_target",
-    requires = ["target"]
-);
+extension_sql_file!("../../sql/dropped_target.sql", name = "dropped_target", requires = ["target"]);
 extension_sql_file!("../../sql/stage.sql", name = "stage", requires = ["target"]);
 extension_sql_file!(
     "../../sql/target_api.sql",
