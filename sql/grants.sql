@@ -13,17 +13,29 @@ grant execute on function
     forebay.raise_error(jsonb),
     forebay.butler_add_targets(regnamespace)
     to forebay_admin;
-grant select on forebay.target, forebay.progress, forebay.dead_letter, forebay.watermark to forebay_admin;
+grant select on forebay.target, forebay.progress, forebay.dead_letter, forebay.watermark, forebay.writer_heartbeat,
+    forebay.writer_session to forebay_admin;
 
 grant execute on function
+    forebay.server_identity(),
+    forebay.heartbeat(uuid, text, text, boolean, interval),
+    forebay.open_session(uuid, int4),
+    forebay.owners(text, text, int4[], interval),
+    forebay.own(text, text, int4[], interval),
+    forebay.disown(text, text, int4[]),
     forebay.claim(text, text, int4[], int8[], text, text, interval),
     forebay.stage(regclass[]),
     forebay.merge(int4, text, forebay.advance[], forebay.staged[], int4[], text),
     forebay.merge_fenced(int4, text, forebay.advance[], forebay.staged[], int4[], text),
     forebay.butler_resolve(int4, text, int8),
-    forebay.record_dead_letters(text, text[], int4[], int8[], int8[], bytea[], jsonb[], bytea[], text[], text[], text[], text[], text[])
+    forebay.record_dead_letters(text, text[], int4[], int8[], int8[], bytea[], jsonb[], bytea[], text[], text[], text[], text[], text[]),
+    forebay.expire_dead_letters(text, interval, int4)
     to forebay_writer;
 grant select on forebay.target, forebay.staged_column, forebay.progress to forebay_writer;
+grant execute on function
+    forebay.resume(text, text, int4, int8, int8, text),
+    forebay.skip_unreadable(text, text, int4, int8, int8, text, text)
+    to forebay_admin, forebay_writer;
 
 grant select on forebay.progress, forebay.watermark to forebay_reader;
 grant execute on function forebay.outcome(text, text, int4, int8) to forebay_reader;

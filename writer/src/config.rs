@@ -6,7 +6,9 @@
 mod by_file;
 mod database;
 mod dsn;
+mod format;
 mod kafka_security;
+mod memory;
 mod problem;
 mod reader;
 mod secret;
@@ -21,14 +23,15 @@ use std::path::Path;
 
 pub use crate::decode::FormatConfig;
 pub use database::DatabaseConfig;
-pub use dsn::{DatabaseTls, Dsn, SslMode, host_name};
+pub use dsn::{DatabaseTls, Dsn, DsnProblem, SslMode, host_name};
 pub use kafka_security::{KafkaLogin, KafkaSecurity, KafkaTls, SaslMechanism};
+pub use memory::MemoryConfig;
 pub use problem::{Place, Problem};
 pub use reader::{PREFIX, Variables};
 pub use secret::Secret;
 pub use section::{
-    BatchConfig, HttpConfig, KafkaConfig, LogConfig, LogFormat, RejectionConfig, ShutdownConfig,
-    SourceConfig, Start,
+    BatchConfig, DeadLetterConfig, HttpConfig, KafkaConfig, LogConfig, LogFormat, RejectionConfig,
+    ShutdownConfig, SourceConfig, Start, WorkersConfig,
 };
 
 use reader::Reader;
@@ -44,10 +47,16 @@ pub struct Config {
     pub database: DatabaseConfig,
     /// How a message becomes rows.
     pub format: FormatConfig,
+    /// How many workers share the partitions.
+    pub workers: WorkersConfig,
     /// How large a batch may grow.
     pub batch: BatchConfig,
+    /// What is buffered at most.
+    pub memory: MemoryConfig,
     /// How many rejections are too many.
     pub rejections: RejectionConfig,
+    /// What becomes of rejected events.
+    pub dead_letters: DeadLetterConfig,
     /// Where metrics and health are served.
     pub http: HttpConfig,
     /// How the log looks.
@@ -81,16 +90,32 @@ impl Config {
         let source = section::source(&mut reader);
         let kafka = section::kafka(&mut reader, source.as_ref());
         let database = database::database(&mut reader);
-        let format = section::format(&mut reader);
-        let batch = section::batch(&mut reader);
+        let format = format::format(&mut reader);
+        let workers = section::workers(&mut reader);
+        let memory = memory::memory(&mut reader, workers.count);
+        let batch = section::batch(&mut reader, &memory, workers.count);
         let rejections = section::rejections(&mut reader);
+        let dead_letters = section::dead_letters(&mut reader);
         let http = section::http(&mut reader);
         let log = section::log(&mut reader);
         let shutdown = section::shutdown(&mut reader);
         let problems = reader.finish();
         match (source, kafka, database, format) {
             (Some(source), Some(kafka), Some(database), Some(format)) if problems.is_empty() => {
-                Ok(Self { source, kafka, database, format, batch, rejections, http, log, shutdown })
+                Ok(Self {
+                    source,
+                    kafka,
+                    database,
+                    format,
+                    workers,
+                    batch,
+                    memory,
+                    rejections,
+                    dead_letters,
+                    http,
+                    log,
+                    shutdown,
+                })
             }
             _ => Err(problems),
         }

@@ -14,7 +14,7 @@ use rdkafka::statistics::Statistics;
 use rdkafka::topic_partition_list::TopicPartitionList;
 use tracing::{debug, info, warn};
 
-use crate::config::KafkaConfig;
+use crate::config::{KafkaConfig, MemoryConfig};
 use crate::health::{Component, Health};
 use crate::metrics::Metrics;
 use crate::position::{Offset, Partition};
@@ -39,22 +39,66 @@ const SETTINGS: &[(&str, &str)] = &[
     ("enable.partition.eof", "true"),
     // The default of a second caps throughput.
     ("fetch.queue.backoff.ms", "1"),
-    // Together they bound the memory.
-    ("queued.max.messages.kbytes", "4096"),
-    ("fetch.message.max.bytes", "65536"),
-    ("fetch.max.bytes", "262144"),
-    ("message.max.bytes", "262144"),
     ("topic.metadata.refresh.interval.ms", "10000"),
     ("reconnect.backoff.max.ms", "1000"),
     ("socket.keepalive.enable", "true"),
     ("statistics.interval.ms", "1000"),
 ];
 
+/// What librdkafka keeps beside each record of its queue, roughly: the queue is bounded in records
+/// too, so that many tiny ones don't take far more than its bytes.
+const RECORD_OVERHEAD: u64 = 400;
+
 /// A new consumer. It is never subscribed; it reads what it is assigned.
 ///
 /// # Errors
 /// If librdkafka refuses a setting, or has no resources.
-pub fn consumer(config: &KafkaConfig, reporter: Reporter) -> KafkaResult<KafkaConsumer> {
+pub fn consumer(
+    config: &KafkaConfig,
+    memory: &MemoryConfig,
+    reporter: Reporter,
+) -> KafkaResult<KafkaConsumer> {
+    let mut settings = settings(config);
+    let (queue, fetch) = (memory.queue.as_u64(), memory.fetch.as_u64());
+    settings.set("queued.max.messages.kbytes", (queue / 1024).to_string());
+    settings.set("queued.min.messages", (queue / RECORD_OVERHEAD).clamp(1, 100_000).to_string());
+    bound_fetches(&mut settings, fetch);
+    KafkaConsumer::from_config_and_context(&settings, reporter)
+}
+
+/// What a probe fetches at a time.
+const PROBE_FETCH: u64 = 16 << 10;
+
+/// A consumer that is to look at single records: it answers soon, and takes little memory.
+///
+/// # Errors
+/// As [`consumer`].
+pub fn probe(config: &KafkaConfig, reporter: Reporter) -> KafkaResult<KafkaConsumer> {
+    let mut settings = settings(config);
+    settings.set("fetch.wait.max.ms", "20");
+    settings.set("queued.max.messages.kbytes", "64");
+    bound_fetches(&mut settings, PROBE_FETCH);
+    KafkaConsumer::from_config_and_context(&settings, reporter)
+}
+
+/// librdkafka raises the one limit to the other.
+fn bound_fetches(settings: &mut ClientConfig, bytes: u64) {
+    for name in ["fetch.message.max.bytes", "fetch.max.bytes", "message.max.bytes"] {
+        settings.set(name, bytes.to_string());
+    }
+}
+
+/// A new consumer that is asked about topics, and never polled: it keeps no statistics.
+///
+/// # Errors
+/// As [`consumer`].
+pub fn watcher(config: &KafkaConfig, reporter: Reporter) -> KafkaResult<KafkaConsumer> {
+    let mut settings = settings(config);
+    settings.set("statistics.interval.ms", "0");
+    KafkaConsumer::from_config_and_context(&settings, reporter)
+}
+
+fn settings(config: &KafkaConfig) -> ClientConfig {
     let mut settings = ClientConfig::new();
     for (name, value) in SETTINGS {
         settings.set(*name, *value);
@@ -64,7 +108,7 @@ pub fn consumer(config: &KafkaConfig, reporter: Reporter) -> KafkaResult<KafkaCo
     settings.set("client.id", "forebay");
     security::protect(&mut settings, &config.security);
     settings.set_log_level(RDKafkaLogLevel::Info);
-    KafkaConsumer::from_config_and_context(&settings, reporter)
+    settings
 }
 
 /// Passes on what librdkafka says of itself.

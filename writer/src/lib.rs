@@ -9,8 +9,9 @@
 //! 5. [`merge`] calls the merge, [`dead_letter`] keeps what was rejected.
 //! 6. [`acknowledge`] counts, logs, and tells the broker, after the commit.
 //!
-//! A [`worker`] does all of it for one claim; [`pipeline`] decides what happens between claims, by
-//! the tables in [`retry`] and [`consume::verdict`].
+//! A [`worker`] does all of it for one claim of the partitions that [`ownership`] gives it;
+//! [`pipeline`] decides what happens between claims, by the tables in [`retry`] and
+//! [`consume::verdict`]; a [`process`] has one pipeline per worker.
 #![forbid(unsafe_code)]
 
 pub mod acknowledge;
@@ -19,9 +20,12 @@ pub mod catalog;
 pub mod check;
 pub mod claim;
 pub mod cli;
+pub mod command_error;
 pub mod config;
 pub mod consume;
 pub mod dead_letter;
+pub mod dead_letter_expiry;
+pub mod dead_letters;
 pub mod decode;
 pub mod encode;
 pub mod event_batch;
@@ -33,23 +37,36 @@ pub mod health;
 pub mod http;
 pub mod json;
 pub mod kafka;
+pub mod known_progress;
 pub mod lag;
+pub mod log_check;
 pub mod logging;
 pub mod merge;
 pub mod metrics;
+pub mod ownership;
 pub mod pipeline;
 pub mod position;
+pub mod process;
+#[cfg(test)]
+mod protocol_model;
 pub mod record;
 pub mod record_hash;
 pub mod reject;
 pub mod rejection;
 pub mod resolve;
+pub mod resume;
 pub mod retry;
 pub mod run;
+pub mod server;
 pub mod session;
 pub mod stage;
+pub mod start;
+pub mod status;
+pub mod stopped_partition;
 pub mod survey;
+pub mod suspicion;
 #[cfg(test)]
 mod testing;
+pub mod text_table;
 pub mod tls;
 pub mod worker;

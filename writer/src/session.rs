@@ -30,6 +30,10 @@ use tls::TlsStream;
 /// How much longer than the server's own timeout the writer waits for an answer.
 const GRACE: Duration = Duration::from_secs(5);
 
+/// The server, too, must notice a dead peer in seconds: its session owns partitions.
+const KEEPALIVES: &str = "set tcp_keepalives_idle = 5; set tcp_keepalives_interval = 2; \
+                          set tcp_keepalives_count = 3";
+
 /// One connection to the primary. Dropping it cuts the connection.
 pub struct Session {
     client: Client,
@@ -91,7 +95,7 @@ impl Session {
         };
         let settings = format!(
             "set statement_timeout = {}; set idle_in_transaction_session_timeout = {}; \
-             set client_min_messages = warning; set search_path = pg_catalog, pg_temp",
+             set client_min_messages = warning; set search_path = pg_catalog, pg_temp; {KEEPALIVES}",
             config.statement_timeout.as_millis(),
             config.idle_in_transaction_timeout.as_millis(),
         );

@@ -1,15 +1,13 @@
-//! What the broker has: the topics' partitions, where they begin and end, and where a partition
-//! that was never seen starts.
+//! What the broker has: the topics' partitions, and where they begin and end.
 //!
 //! All of it blocks, within bounds: call it where blocking is allowed.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use rdkafka::consumer::Consumer as _;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::topic_partition_list::{Offset as KafkaOffset, TopicPartitionList};
 
-use crate::config::Start;
 use crate::kafka::{ANSWER_TIMEOUT, KafkaConsumer};
 use crate::position::{Offset, Partition, Topic};
 
@@ -19,12 +17,12 @@ const SERVE: Duration = Duration::from_millis(10);
 /// How many of them are looked at.
 const SERVED: u32 = 100;
 
-/// The partitions of all topics.
+/// Partitions as the broker has them.
 #[derive(Debug)]
 pub struct Survey {
     /// The id of the Kafka cluster.
     pub cluster_id: Option<String>,
-    /// Every partition, by (topic, partition).
+    /// By (topic, partition).
     pub partitions: Vec<Surveyed>,
 }
 
@@ -39,7 +37,8 @@ pub struct Surveyed {
     pub low: Offset,
     /// Its read-committed end.
     pub high: Offset,
-    /// Where it starts if it was never seen.
+    /// Where it starts if it was never seen: at its first record, unless
+    /// [`start::resolve`](crate::start::resolve) says otherwise.
     pub start: Offset,
 }
 
@@ -89,35 +88,22 @@ struct Asking<'a> {
     servers: &'a str,
 }
 
-/// Looks at all topics.
+/// Looks at these partitions.
 ///
 /// # Errors
 /// The first thing that is missing.
 pub fn survey(
     consumer: &KafkaConsumer,
     servers: &str,
-    topics: &[String],
-    start: Start,
+    keys: &BTreeSet<(Topic, Partition)>,
 ) -> Result<Survey, SurveyError> {
     let asking = Asking { consumer, servers };
-    let mut partitions = Vec::new();
-    for topic in topics {
-        let numbers = asking.partitions(topic)?;
-        for number in numbers {
-            let (low, high) = asking.watermarks(topic, number)?;
-            partitions.push(Surveyed {
-                topic: Topic::from(topic.as_str()),
-                partition: number,
-                low,
-                high,
-                start: low,
-            });
-        }
+    let mut partitions = Vec::with_capacity(keys.len());
+    for (topic, partition) in keys {
+        let (low, high) = asking.watermarks(topic.as_str(), *partition)?;
+        let (topic, partition) = (topic.clone(), *partition);
+        partitions.push(Surveyed { topic, partition, low, high, start: low });
     }
-    if let Start::At(time) = start {
-        asking.resolve_time(&mut partitions, time.as_millisecond())?;
-    }
-    partitions.sort_by(|a, b| (&a.topic, a.partition).cmp(&(&b.topic, b.partition)));
     Ok(Survey { cluster_id: consumer.client().fetch_cluster_id(ANSWER_TIMEOUT), partitions })
 }
 
@@ -169,30 +155,6 @@ impl Asking<'_> {
             .fetch_watermarks(topic, partition.0, ANSWER_TIMEOUT)
             .map_err(|error| self.failed(format!("the offsets of {topic}/{partition}"), error))?;
         Ok((Offset(low), Offset(high)))
-    }
-
-    /// Partitions start at their first record of this time or later; at their end if there is none.
-    fn resolve_time(&self, partitions: &mut [Surveyed], time_ms: i64) -> Result<(), SurveyError> {
-        let question = || "the offsets of source.start".to_owned();
-        let mut times = TopicPartitionList::with_capacity(partitions.len());
-        for partition in partitions.iter() {
-            let offset = KafkaOffset::Offset(time_ms.max(0));
-            times
-                .add_partition_offset(partition.topic.as_str(), partition.partition.0, offset)
-                .map_err(|error| self.failed(question(), error))?;
-        }
-        let found = self
-            .consumer
-            .offsets_for_times(times, ANSWER_TIMEOUT)
-            .map_err(|error| self.failed(question(), error))?;
-        for partition in partitions {
-            let offset = found.find_partition(partition.topic.as_str(), partition.partition.0);
-            partition.start = match offset.map(|found| found.offset()) {
-                Some(KafkaOffset::Offset(offset)) => Offset(offset),
-                _ => partition.high,
-            };
-        }
-        Ok(())
     }
 
     fn failed(&self, question: String, error: KafkaError) -> SurveyError {

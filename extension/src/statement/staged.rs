@@ -1,14 +1,17 @@
 //! Reading what is staged.
 
-use super::{Staging, key_images};
+use super::{Staging, any_of, key_images, quoted};
+use crate::target::Target;
 
 impl Staging<'_> {
-    /// Rows, deletes, and each set of named columns that occurs, as text; `''` for all.
+    /// Rows, deletes, each set of named columns that occurs, as text, `''` for all; and whether a
+    /// delete's key is null.
     pub fn count(&self) -> String {
         format!(
             "select count(*), count(*) filter (where s._op = 'd'), \
-             array_agg(distinct coalesce(s._given::text, '')) filter (where s._op = 'u') \
-             from {} where s._batch >= $1",
+             array_agg(distinct coalesce(s._given::text, '')) filter (where s._op <> 'd'), \
+             coalesce(bool_or(s._op = 'd' and ({})), false) from {} where s._batch >= $1",
+            has_null_key(self.target),
             self.rows()
         )
     }
@@ -29,18 +32,23 @@ impl Staging<'_> {
         )
     }
 
-    /// Every row's event, row number, operation, named columns, place, and its key as a number that
-    /// equal keys share.
-    pub fn row_places(&self) -> String {
-        let key = if self.target.key.is_empty() {
-            "0::int8".to_owned()
-        } else {
+    /// Every row's event, row number, operation, named columns, place, its key as a number that equal
+    /// keys share, if they can be read, and whether the key is null.
+    pub fn row_places(&self, has_keys: bool) -> String {
+        let key = if has_keys && !self.target.key.is_empty() {
             format!("dense_rank() over (order by {})", key_images(self.target))
+        } else {
+            "0::int8".to_owned()
         };
         format!(
-            "select s._event, s._row, s._op = 'd', s._given, s.ctid, {key} \
+            "select s._event, s._row, s._op = 'd', s._given, s.ctid, {key}, {} \
              from {} where s._batch >= $1",
+            has_null_key(self.target),
             self.rows()
         )
     }
+}
+
+fn has_null_key(target: &Target) -> String {
+    any_of(target.key.iter().map(|name| format!("s.{} is null", quoted(name))))
 }

@@ -27,6 +27,27 @@ pub struct DatabaseConfig {
     pub tcp_user_timeout: Duration,
 }
 
+impl DatabaseConfig {
+    /// What a command needs that is given a connection string alone: the defaults.
+    pub fn new(dsn: Dsn) -> Self {
+        Self {
+            dsn,
+            replicas: Vec::new(),
+            connect_timeout: CONNECT_TIMEOUT,
+            statement_timeout: STATEMENT_TIMEOUT,
+            commit_timeout: COMMIT_TIMEOUT,
+            idle_in_transaction_timeout: IDLE_IN_TRANSACTION_TIMEOUT,
+            tcp_user_timeout: TCP_USER_TIMEOUT,
+        }
+    }
+}
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const STATEMENT_TIMEOUT: Duration = Duration::from_secs(60);
+const COMMIT_TIMEOUT: Duration = Duration::from_secs(30);
+const IDLE_IN_TRANSACTION_TIMEOUT: Duration = Duration::from_secs(10);
+const TCP_USER_TIMEOUT: Duration = Duration::from_secs(10);
+
 const SECTION: &str = "database";
 const EXAMPLE: &str = "\"host=… port=5432 dbname=… user=…\"";
 
@@ -34,13 +55,13 @@ pub(super) fn database(reader: &mut Reader<'_>) -> Option<DatabaseConfig> {
     let mut dsn = primary(reader);
     let mut replicas = replicas(reader);
     share_password(reader, dsn.as_mut(), replicas.as_deref_mut().unwrap_or_default());
-    let mut span =
-        |key, seconds| value::duration(reader, SECTION, key, Duration::from_secs(seconds));
-    let (connect_timeout, statement_timeout) =
-        (span("connect_timeout", 5), span("statement_timeout", 60));
-    let commit_timeout = span("commit_timeout", 30);
-    let idle_in_transaction_timeout = span("idle_in_transaction_timeout", 10);
-    let tcp_user_timeout = span("tcp_user_timeout", 10);
+    let mut span = |key, default| value::duration(reader, SECTION, key, default);
+    let connect_timeout = span("connect_timeout", CONNECT_TIMEOUT);
+    let statement_timeout = span("statement_timeout", STATEMENT_TIMEOUT);
+    let commit_timeout = span("commit_timeout", COMMIT_TIMEOUT);
+    let idle_in_transaction_timeout =
+        span("idle_in_transaction_timeout", IDLE_IN_TRANSACTION_TIMEOUT);
+    let tcp_user_timeout = span("tcp_user_timeout", TCP_USER_TIMEOUT);
     Some(DatabaseConfig {
         dsn: dsn?,
         replicas: replicas?,

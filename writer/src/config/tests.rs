@@ -1,6 +1,9 @@
 //! The whole configuration: what is accepted, and how problems are told.
 
 use std::path::Path;
+use std::time::Duration;
+
+use bytesize::ByteSize;
 
 use super::{
     Config, Dsn, FormatConfig, KafkaSecurity, LogFormat, Problem, SaslMechanism, Start, Variables,
@@ -20,7 +23,9 @@ dsn = "host=h dbname=d user=u password=hunter2"
 kind = "flat"
 table = "public.sensor"
 [batch]
-max_bytes = "16 MiB"
+max_bytes = "4 MiB"
+[dead_letters]
+retention = "90 days"
 [log]
 format = "json"
 "#;
@@ -43,6 +48,7 @@ fn reads_a_good_file() {
     assert_eq!(config.kafka.group_id, "forebay.sample");
     assert_eq!(config.format, FormatConfig::Flat { table: "public.sensor".to_owned() });
     assert_eq!(config.batch.max_rows, 20_000);
+    assert_eq!(config.dead_letters.retention, Some(Duration::from_secs(90 * 86_400)));
     assert_eq!(config.log.format, LogFormat::Json);
     assert!(!format!("{config:?}").contains("hunter2"));
 }
@@ -64,6 +70,8 @@ table = "sensor"
 [batch]
 max_rows = 0
 max_bytes = "16"
+[dead_letters]
+retention = "0s"
 [http]
 listen = "nowhere"
 [shutdown]
@@ -76,20 +84,70 @@ drain_timeout = 10
          [database], or set FOREBAY_DATABASE_DSN",
         "f.toml:2: source.name is \"\"; give a string that is not empty",
         "f.toml:3: source.topics is empty; name at least one topic",
-        "f.toml:4: source.start is \"latest\"; give \"earliest\" or a time such as",
+        "f.toml:4: source.start is \"latest\"; give \"earliest\", a time such as",
         "f.toml:5: kafka.bootstrap_servers is missing; add `bootstrap_servers = \"host:9092\"` under",
         "f.toml:6: there is no setting `kafka.bootstrap_server`; did you mean `bootstrap_servers`?",
         "f.toml:7: there is no section or key `databse`; did you mean `database`?",
         "f.toml:11: format.table is \"sensor\"; give a table with its schema",
         "f.toml:13: batch.max_rows is 0; give a whole number from 1 to 10000000",
         "f.toml:14: batch.max_bytes is \"16\"; give a size with its unit",
-        "f.toml:16: http.listen is \"nowhere\"; give an address and port",
-        "f.toml:18: shutdown.drain_timeout is 10; give a time span with its unit",
+        "f.toml:16: dead_letters.retention is \"0s\"; give a time span with its unit",
+        "f.toml:18: http.listen is \"nowhere\"; give an address and port",
+        "f.toml:20: shutdown.drain_timeout is 10; give a time span with its unit",
     ];
     assert_eq!(found.len(), expected.len(), "{found:#?}");
     for (found, expected) in found.iter().zip(expected) {
         assert!(found.starts_with(expected), "{found}\n{expected}");
     }
+}
+
+#[test]
+fn reads_where_to_start() {
+    let with = |start: &str| GOOD.replace("2026-01-31T12:00:00Z", start);
+    let start = |text: &str| read(&with(text), &[]).unwrap().source.start;
+    assert_eq!(start("earliest"), Start::Earliest);
+    assert_eq!(start("group:old consumer"), Start::Group("old consumer".to_owned()));
+    for text in ["latest", "group:", "group", "2026-01-31"] {
+        assert!(problems(&with(text), &[])[0].contains("source.start is"), "{text}");
+    }
+}
+
+#[test]
+fn reads_where_debezium_s_tables_go() {
+    let with = |settings: &str| {
+        let table = "kind = \"flat\"\ntable = \"public.sensor\"";
+        GOOD.replace(table, &format!("kind = \"debezium\"\n{settings}"))
+    };
+    let FormatConfig::Debezium(format) = read(&with(""), &[]).unwrap().format else { panic!() };
+    assert_eq!((format.table, format.tables.len()), (None, 0));
+    assert_eq!(format.unavailable_value, "__debezium_unavailable_value");
+    let rules = "tables = [\"a.b -> c.d\", \"a.*->e.*\"]\nunavailable_value = \"?\"";
+    let FormatConfig::Debezium(format) = read(&with(rules), &[]).unwrap().format else { panic!() };
+    assert_eq!((format.tables.len(), format.unavailable_value.as_str()), (2, "?"));
+
+    for rule in
+        ["a.b", "a -> b", "a.* -> b.c", "a.b -> c.*", "*.* -> a.*", "a.b* -> a.c", ".b -> a.b"]
+    {
+        let found = problems(&with(&format!("tables = [\"{rule}\"]")), &[]);
+        assert_eq!(found.len(), 1, "{rule}: {found:#?}");
+        assert!(found[0].contains(&format!("format.tables has \"{rule}\"; write")), "{found:#?}");
+    }
+    let found = problems(&with("table = \"a.b\"\ntables = [\"a.b -> c.d\"]"), &[]);
+    assert!(found[0].contains("both given"), "{found:#?}");
+    assert!(problems(&with("table = \"b\""), &[])[0].contains("a table with its schema"));
+}
+
+#[test]
+fn batches_must_fit_the_budget() {
+    let small = GOOD.replace("4 MiB", "32 MiB");
+    let expected = "f.toml:14: batch.max_bytes is 32.0 MiB, but a memory.budget of 64.0 MiB has \
+                    room for 8.0 MiB; lower it, or raise memory.budget to \"208.0 MiB\"";
+    assert_eq!(problems(&small, &[]), [expected]);
+    let config = read(&small, &[("FOREBAY_MEMORY_BUDGET", "208 MiB")]).unwrap();
+    assert_eq!(config.batch.max_bytes, ByteSize::mib(32));
+    let workers = [("FOREBAY_WORKERS_COUNT", "4"), ("FOREBAY_MEMORY_BUDGET", "64 MiB")];
+    let found = problems(GOOD, &workers);
+    assert!(found.iter().any(|problem| problem.contains("from 80.0 MiB")), "{found:?}");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::Worker;
 use crate::acknowledge::{Committed, Steps};
 use crate::dead_letter;
-use crate::event_batch::EventBatch;
+use crate::event_batch::{BatchPosition, EventBatch};
 use crate::failpoint;
 use crate::failure::Failure;
 use crate::merge::merge;
@@ -14,17 +14,23 @@ use crate::resolve::resolve;
 use crate::retry::Place;
 use crate::session::Commit;
 use crate::stage::stage;
+use crate::stopped_partition::PartitionStop;
 
 /// How many reasons a message about too many rejections names.
 const REASONS: usize = 3;
 
 impl Worker {
-    /// Begin, stage, resolve, merge, record, commit. The batch must be sealed.
+    /// Begin, stage, resolve, merge, record, commit. The batch must be sealed. Events that raise the
+    /// SQLSTATE `suspected` are rejected, if others are merged.
     ///
     /// # Errors
     /// What went wrong; the transaction may be open then.
-    pub(super) async fn transact(&self, batch: &EventBatch) -> Result<Committed, Failure> {
-        let (session, decoder) = (&self.session, &self.decoder);
+    pub(super) async fn transact(
+        &self,
+        batch: &EventBatch,
+        suspected: Option<&str>,
+    ) -> Result<Committed, Failure> {
+        let (session, decoder) = (self.session(), &self.database.decoder);
         let config = &self.surroundings.config;
         let source = config.source.name.as_str();
         let positions = batch.positions();
@@ -34,15 +40,17 @@ impl Worker {
 
         let mut started = Instant::now();
         let mut lap = || std::mem::replace(&mut started, Instant::now()).elapsed();
-        let staged = stage(session, decoder, batch).await?;
+        let mut staged = stage(session, decoder, batch).await?;
         steps.stage = lap();
         let mut resolved = resolve(session, decoder, &staged).await?;
+        resolved.rejected.append(&mut staged.refused);
         steps.resolve = lap();
         failpoint::hit(failpoint::STAGE_BEFORE_MERGE).await;
         lap();
+        let claim = &self.claim;
         let answer =
-            merge(session, source, &self.claim, decoder, &positions, &staged, &resolved).await;
-        let mut answer = answer?;
+            merge(session, source, claim, decoder, &positions, &staged, &resolved, suspected);
+        let mut answer = answer.await?;
         steps.merge = lap();
         rejected.add(std::mem::take(&mut resolved.rejected));
         rejected.add(std::mem::take(&mut answer.rejected));
@@ -73,9 +81,18 @@ fn too_many(rejected: &Rejected, batch: &EventBatch) -> Failure {
         format!("{place}{} (SQLSTATE {})", reason.message, reason.sqlstate)
     };
     let reasons: Vec<String> = rejected.iter().take(REASONS).map(reason).collect();
-    Failure::TooManyRejections {
-        rejected: rejected.len(),
-        events: batch.event_count(),
-        reasons: reasons.join("; "),
-    }
+    let message = format!(
+        "{} of a batch's {} events were rejected, more than rejections.max_share allows; the batch \
+         was rolled back. The first reasons: {}. Correct the producers, the format or the targets, \
+         or raise rejections.max_share to send them to the dead letters; then start the writer again",
+        rejected.len(),
+        batch.event_count(),
+        reasons.join("; "),
+    );
+    let stop = |position: BatchPosition| PartitionStop {
+        topic: position.topic,
+        partition: position.partition,
+        message: message.clone(),
+    };
+    Failure::TooManyRejections(batch.positions().into_iter().map(stop).collect())
 }

@@ -11,7 +11,8 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 use clap::ValueEnum;
 use forebay_tests::{
-    Database, Topic, Writer, WriterConfig, account, endpoint::SUPERUSER, process::Process, wait,
+    Database, Topic, Writer, WriterConfig, account, endpoint::SUPERUSER, memory, process::Process,
+    wait,
 };
 use tokio_postgres::types::PgLsn;
 
@@ -35,17 +36,20 @@ pub enum System {
     /// Forebay from Kafka, one worker.
     #[value(name = "forebay-1")]
     Forebay1,
+    /// Forebay from Kafka, two workers.
+    #[value(name = "forebay-2")]
+    Forebay2,
 }
 
 impl System {
     /// In the order of the report.
-    pub const ALL: &[Self] = &[Self::Copy, Self::BulkSql, Self::Forebay1];
+    pub const ALL: &[Self] = &[Self::Copy, Self::BulkSql, Self::Forebay1, Self::Forebay2];
 
     /// Those that update a row that is there.
-    pub const UPDATING: &[Self] = &[Self::BulkSql, Self::Forebay1];
+    pub const UPDATING: &[Self] = &[Self::BulkSql, Self::Forebay1, Self::Forebay2];
 
     /// Those that pass a bad event.
-    pub const REJECTING: &[Self] = &[Self::Forebay1];
+    pub const REJECTING: &[Self] = &[Self::Forebay1, Self::Forebay2];
 }
 
 /// What all systems of a scenario are measured with.
@@ -67,7 +71,7 @@ impl Bench<'_> {
         if self.scenario == Scenario::Unchanged {
             drop(self.client("copy", &[]).await?);
         }
-        if system == System::Forebay1 {
+        if matches!(system, System::Forebay1 | System::Forebay2) {
             sql.batch_execute("select forebay.add_target('sensor')").await?;
         }
         // So much that nothing of the one before is written during this one.
@@ -79,14 +83,15 @@ impl Bench<'_> {
         let client = match system {
             System::Copy => self.client("copy", &[]).await?,
             System::BulkSql => self.client("bulk-sql", &[BATCH_ROWS.to_string()]).await?,
-            System::Forebay1 => self.forebay().await?,
+            System::Forebay1 => self.forebay(1).await?,
+            System::Forebay2 => self.forebay(2).await?,
         };
         let seconds = start.elapsed().as_secs_f64();
 
         let cpu = measure::cpu_seconds(client.id())?
             + measure::server_cpu_seconds(self.postmaster)?
             - server_cpu;
-        let peak_rss_mib = measure::peak_rss_mib(client.id())?;
+        let peak_rss_mib = memory::peak_mib(client.id())?;
         drop(client);
         let wal = "select pg_wal_lsn_diff(pg_current_wal_lsn(), $1)::int8";
         let wal_bytes = sql.query_one(wal, &[&lsn]).await?.get(0);
@@ -125,12 +130,13 @@ impl Bench<'_> {
         Ok(Client::Own(process))
     }
 
-    /// A writer; waits until all is merged.
-    async fn forebay(&self) -> Result<Client> {
-        let source = report::name(self.scenario);
+    /// A writer of so many workers; waits until all is merged.
+    async fn forebay(&self, workers: u8) -> Result<Client> {
+        let source = format!("{}-{workers}", report::name(self.scenario));
         let config = WriterConfig::of(&self.kafka, self.database, &source, &self.topic)
             .flat("public.sensor")
-            .set("batch.max_rows", i64::try_from(BATCH_ROWS)?);
+            .set("batch.max_rows", i64::try_from(BATCH_ROWS)?)
+            .set("workers.count", i64::from(workers));
         let mut writer = Writer::start_in(self.scratch, config)?;
         let all = i64::try_from(self.rows)?;
         let sql = "select coalesce(sum(next_offset), 0)::int8 from forebay.progress \
