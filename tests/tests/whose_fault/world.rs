@@ -113,22 +113,37 @@ async fn too_many_connections_are_waited_for() -> Result<()> {
 
 /// The owner's own rights are looked at before the first write.
 #[tokio::test]
-async fn a_missing_grant_of_the_owner_is_waited_for() -> Result<()> {
+async fn what_the_owner_may_not_is_waited_for() -> Result<()> {
     let scene = Scene::create("grants").await?;
     let owner = format!("{}_owner", scene.database.name());
-    let sql = format!(
-        "create role {owner}; create table item (id int4 primary key);
-         alter table item owner to {owner}"
-    );
-    scene.database.primary().batch_execute(&sql).await?;
-    scene.register("item").await?;
-    let sql = format!("revoke insert on item from {owner}");
-    scene.database.primary().batch_execute(&sql).await?;
-    let mut case = scene.start("item", |id| format!(r#"{{"id": {id}}}"#)).await?;
-    case.wait_for_aborts("42501", ABORTS).await?;
-    case.check_held_up().await?;
-    let sql = format!("grant insert on item to {owner}");
-    scene.database.primary().batch_execute(&sql).await?;
-    case.check_whole().await?;
-    case.writer.stop().await
+    let role = format!("create role {owner}");
+    scene.database.primary().batch_execute(&role).await?;
+    let insert = [
+        format!("revoke insert on ungranted from {owner}"),
+        format!("grant insert on ungranted to {owner}"),
+    ];
+    let row_security = [
+        "alter table secured enable row level security, force row level security".to_owned(),
+        "alter table secured no force row level security".to_owned(),
+    ];
+    let cases = [("ungranted", "42501", insert), ("secured", "FB004", row_security)];
+    let cases = cases.map(|(name, sqlstate, [harm, cure])| {
+        let (scene, owner) = (&scene, &owner);
+        async move {
+            let client = scene.database.primary();
+            let sql = format!(
+                "create table {name} (id int4 primary key); alter table {name} owner to {owner}"
+            );
+            client.batch_execute(&sql).await?;
+            scene.register(name).await?;
+            client.batch_execute(&harm).await?;
+            let mut case = scene.start(name, |id| format!(r#"{{"id": {id}}}"#)).await?;
+            case.wait_for_aborts(sqlstate, ABORTS).await?;
+            case.check_held_up().await?;
+            client.batch_execute(&cure).await?;
+            case.check_whole().await?;
+            case.writer.stop().await
+        }
+    });
+    try_join_all(cases).await.map(drop)
 }
