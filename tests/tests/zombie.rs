@@ -150,8 +150,11 @@ async fn a_writer_stopped_in_copy_is_put_out_of_the_way() -> Result<()> {
     let sql = "select pid from pg_stat_activity where usename = $1 and state = 'active' \
                and wait_event = 'ClientRead' and query like 'copy forebay_staging.%'";
     let role = stream.database().writer_role();
-    let in_copy = stream.database().primary().query_opt(sql, &[&role]).await?;
-    let backend: i32 = in_copy.context("the zombie's session is not inside COPY")?.get(0);
+    let primary = stream.database().primary();
+    let backend: i32 = wait::until("the zombie's session to be inside COPY", || async {
+        Ok(primary.query_opt(sql, &[&role]).await?.map(|row| row.get(0)))
+    })
+    .await?;
 
     let mut successor = Writer::start(&stack, of_another_role(&stream).await?)?;
     stream.send(50).await?;
