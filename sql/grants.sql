@@ -28,7 +28,8 @@ grant execute on function
     forebay.merge(int4, text, forebay.advance[], forebay.staged[], int4[], text),
     forebay.merge_fenced(int4, text, forebay.advance[], forebay.staged[], int4[], text),
     forebay.butler_resolve(int4, text, int8),
-    forebay.record_dead_letters(text, text[], int4[], int8[], int8[], bytea[], jsonb[], bytea[], text[], text[], text[], text[], text[])
+    forebay.record_dead_letters(text, text[], int4[], int8[], int8[], bytea[], jsonb[], bytea[], text[], text[], text[], text[], text[]),
+    forebay.expire_dead_letters(text, interval, int4)
     to forebay_writer;
 grant select on forebay.target, forebay.staged_column, forebay.progress to forebay_writer;
 grant execute on function

@@ -71,10 +71,11 @@ begin
     execute format(
         'create unlogged table %s (_batch xid8, _event int4, _row int4, _op "char", _given int2[]%s)'
         ' with (autovacuum_enabled = off, toast.autovacuum_enabled = off)', staging, column_list);
-    execute format('alter extension forebay add table %s', staging);
     execute format('revoke all on %s from public', staging);
     execute format('grant insert on %s to forebay_writer', staging);
     execute format('grant select on %s to %I', staging, owner_name);
+    -- With the rights that it has now: a dump would have those that come later, and not the table.
+    execute format('alter extension forebay add table %s', staging);
     return staging::regclass;
 end
 $$;

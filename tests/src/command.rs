@@ -1,22 +1,31 @@
 //! Running `forebay` to its end.
 
-use std::{fs, path::PathBuf, process::Stdio};
+use std::{fmt, fs, path::PathBuf, process::Stdio};
 
 use anyhow::{Context, Result};
 
 use crate::{Stack, WriterConfig, account, process::Process, stack::unique, wait, writer::binary};
 
 /// How a command ended, and what it said.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Ended {
     /// The exit code; none if a signal ended it.
     pub code: Option<i32>,
-    /// What it wrote to standard output.
+    /// What it wrote to standard output, as text.
     pub stdout: String,
+    /// What it wrote to standard output, byte for byte.
+    pub stdout_bytes: Vec<u8>,
     /// What it wrote to standard error.
     pub stderr: String,
     /// Its configuration file, if it had one.
     pub config_file: Option<PathBuf>,
+}
+
+/// Without the bytes, which the text shows too.
+impl fmt::Debug for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ended with {:?}, said:\n{}{}", self.code, self.stdout, self.stderr)
+    }
 }
 
 impl Ended {
@@ -51,9 +60,10 @@ pub async fn forebay<'a>(
     }
     let mut process = Process::start(&name, command)?;
     let ended = process.wait_for_exit(wait::LIMIT).await;
-    let (stdout, stderr) = (fs::read_to_string(stdout)?, fs::read_to_string(stderr)?);
+    let (stdout_bytes, stderr) = (fs::read(stdout)?, fs::read_to_string(stderr)?);
+    let stdout = String::from_utf8_lossy(&stdout_bytes).into_owned();
     let status = ended.with_context(|| format!("it said: {stdout}{stderr}"))?;
-    Ok(Ended { code: status.code(), stdout, stderr, config_file: None })
+    Ok(Ended { code: status.code(), stdout, stdout_bytes, stderr, config_file: None })
 }
 
 /// Runs `forebay check` with a configuration.
@@ -74,7 +84,16 @@ pub async fn run(stack: &Stack, config: &WriterConfig) -> Result<Ended> {
     with_config(stack, "run", config).await
 }
 
-/// Runs `forebay resume` with a configuration and what comes after it.
+/// Runs `forebay status` with a configuration, and these arguments besides.
+///
+/// # Errors
+///
+/// As [`forebay`].
+pub async fn status(stack: &Stack, config: &WriterConfig, arguments: &[&str]) -> Result<Ended> {
+    with_arguments(stack, "status", config, arguments).await
+}
+
+/// Runs `forebay resume` with a configuration, and these arguments besides.
 ///
 /// # Errors
 ///
@@ -91,12 +110,12 @@ async fn with_arguments(
     stack: &Stack,
     subcommand: &str,
     config: &WriterConfig,
-    more: &[&str],
+    arguments: &[&str],
 ) -> Result<Ended> {
     let path = stack.scratch().join(format!("{}.toml", unique("command")));
     config.write(&path)?;
     let file = path.to_str().context("path of the configuration")?;
-    let arguments = [&[subcommand, "--config", file], more].concat();
+    let arguments = [&[subcommand, "--config", file], arguments].concat();
     let ended = forebay(stack, &arguments, config.environment()).await?;
     Ok(Ended { config_file: Some(path), ..ended })
 }

@@ -100,6 +100,18 @@ impl Database {
         tokio::task::spawn_blocking(|| process::run("psql", psql)).await?.map(drop)
     }
 
+    /// Makes a login role that is a member of this one alone, and answers the connection string
+    /// with which it gets into this database.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such role, or no right to make one.
+    pub async fn create_member(&self, of: &str) -> Result<String> {
+        let role = unique(&format!("{}_member", self.name));
+        self.client.batch_execute(&format!("create role {role} login in role {of}")).await?;
+        Ok(self.primary.dsn(&self.name, &role))
+    }
+
     /// Its name.
     #[must_use]
     pub fn name(&self) -> &str {

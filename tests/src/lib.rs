@@ -27,8 +27,8 @@
 //! - [`supervisor`] starts and ends the stack; [`lifeline`] ends the tests with it;
 //! - [`stack`] is what a test knows of it;
 //! - [`postgres`] and [`broker`] are servers, also for tests that need private ones, made of
-//!   [`process`], [`account`], [`port`] and [`scratch`]; [`segment`] is where a broker keeps a
-//!   partition;
+//!   [`process`], [`account`], [`port`] and [`scratch`], and protected by a [`certificate`];
+//!   [`segment`] is where a broker keeps a partition;
 //! - [`database`], [`topic`], [`producer`], [`transaction`], [`writer`] and [`progress`] are what a
 //!   test is written with;
 //! - [`numbered_stream`] is a stream in which a lost or doubled event shows, and [`gate`] holds a
@@ -42,6 +42,7 @@
 pub mod account;
 pub mod broker;
 pub mod butler_sample;
+pub mod certificate;
 pub mod command;
 pub mod database;
 pub mod dead_letter;

@@ -132,19 +132,22 @@ impl Claim {
     }
 
     /// Compares the stored offsets with the log: the partitions to read, from where, and those that
-    /// can't go on.
+    /// can't go on. The last record is left out where the log has it no more, and where somebody has
+    /// set progress back before it: reading begins there, and it is merged again.
     pub fn check(&self, survey: &Survey) -> (Vec<Expected>, Vec<PartitionStop>) {
         let (mut expected, mut stops) = (Vec::new(), Vec::new());
         for surveyed in &survey.partitions {
             let Surveyed { topic, partition, low, high, .. } = surveyed;
             let Some(claimed) = self.get(topic, *partition) else { continue };
             let log = LogRange { low: *low, high: *high };
+            // Of progress that a person has set back, the last record is one that comes later.
+            let is_before = |last: &LastRecord| (*low..claimed.next_offset).contains(&last.offset);
             match check_range(claimed.next_offset, log) {
                 Ok(()) => expected.push(Expected {
                     topic: topic.clone(),
                     partition: *partition,
                     offset: claimed.next_offset,
-                    last: claimed.last.clone().filter(|last| last.offset >= *low),
+                    last: claimed.last.clone().filter(is_before),
                     claimed_end: *high,
                     known_end: *high,
                 }),
@@ -211,7 +214,7 @@ mod tests {
         let mut claim = Claim::default();
         let mut partitions = Vec::new();
         for (number, next_offset, last_offset, low, high) in
-            [(0, 5, 4, 5, 5), (1, 4, 3, 5, 9), (2, 10, 9, 5, 9), (3, 9, 7, 0, 9)]
+            [(0, 5, 4, 5, 5), (1, 4, 3, 5, 9), (2, 10, 9, 5, 9), (3, 9, 7, 0, 9), (4, 6, 8, 0, 9)]
         {
             let partition = Partition(number);
             let (low, high) = (Offset(low), Offset(high));
@@ -229,7 +232,7 @@ mod tests {
         }
         let (expected, stops) = claim.check(&Survey { cluster_id: None, partitions });
         let firsts = expected.iter().map(|one| (one.partition.0, one.first_offset().0));
-        assert_eq!(firsts.collect::<Vec<_>>(), [(0, 5), (3, 7)]);
+        assert_eq!(firsts.collect::<Vec<_>>(), [(0, 5), (3, 7), (4, 6)]);
         let stopped: Vec<i32> = stops.iter().map(|stop| stop.partition.0).collect();
         assert_eq!(stopped, [1, 2]);
     }

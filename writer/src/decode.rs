@@ -2,6 +2,8 @@
 //! allocates without bound, whatever the bytes.
 
 mod butler;
+mod copy_text;
+mod debezium;
 mod flat;
 mod format;
 mod row_values;
@@ -9,12 +11,13 @@ mod row_writer;
 mod rows;
 
 pub use butler::{Butler, ButlerResolve};
+pub use debezium::{BadTableRule, Debezium, DebeziumConfig, TableRule, UNAVAILABLE_VALUE};
 pub use flat::Flat;
 pub use format::{Format, FormatConfig, FormatError};
 pub use row_writer::{Op, RowWriter};
 pub use rows::Rows;
 
-pub(crate) use row_writer::{BATCH_AT, EVENT_AT};
+pub(crate) use row_writer::{BATCH_AT, EVENT_AT, TEXT_BATCH, TEXT_EVENT};
 
 #[cfg(test)]
 mod tests;

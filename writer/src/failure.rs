@@ -11,6 +11,7 @@ use crate::health::Component;
 use crate::retry::Verdict;
 use crate::server::OldPrimary;
 use crate::session::DatabaseError;
+use crate::start::StartError;
 use crate::stopped_partition::PartitionStop;
 use crate::survey::SurveyError;
 
@@ -32,6 +33,9 @@ pub enum Failure {
     /// The broker, or the topics.
     #[error(transparent)]
     Survey(#[from] SurveyError),
+    /// The configured start is none.
+    #[error(transparent)]
+    Start(#[from] StartError),
     /// The Kafka client can't be made.
     #[error("make a Kafka client: {0}")]
     Client(KafkaError),
@@ -64,6 +68,7 @@ impl Failure {
         match self {
             Self::Database(error) => error.verdict(),
             Self::Consume(ConsumeError::Stop(_))
+            | Self::Start(_)
             | Self::Extension(Unusable::Missing | Unusable::TooOld { .. })
             | Self::Encoding(_)
             | Self::Format(_) => Verdict::Stop,
@@ -95,7 +100,9 @@ impl Failure {
             | Self::UnknownCommit
             | Self::TooManyRejections(_)
             | Self::Background => Component::Database,
-            Self::Survey(_) | Self::Client(_) | Self::Consume(_) => Component::Broker,
+            Self::Survey(_) | Self::Start(_) | Self::Client(_) | Self::Consume(_) => {
+                Component::Broker
+            }
         }
     }
 

@@ -32,6 +32,12 @@ pub enum Kind<'a> {
 }
 
 impl<'a> Json<'a> {
+    /// The one value that `text` must be.
+    pub fn read(text: &'a str) -> Result<Self, Rejection> {
+        let value: &RawValue = serde_json::from_str(text).map_err(|error| syntax(&error))?;
+        Ok(Self(value.get()))
+    }
+
     /// The value's text.
     pub fn text(self) -> &'a str {
         self.0

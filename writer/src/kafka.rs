@@ -1,5 +1,8 @@
 //! The Kafka client: its settings, and what it reports besides records.
 
+mod security;
+mod trouble;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +18,8 @@ use crate::config::{KafkaConfig, MemoryConfig};
 use crate::health::{Component, Health};
 use crate::metrics::Metrics;
 use crate::position::{Offset, Partition};
+
+use trouble::Trouble;
 
 /// A consumer that reports to the writer's metrics and health.
 pub type KafkaConsumer = BaseConsumer<Reporter>;
@@ -101,6 +106,7 @@ fn settings(config: &KafkaConfig) -> ClientConfig {
     settings.set("bootstrap.servers", &config.bootstrap_servers);
     settings.set("group.id", &config.group_id);
     settings.set("client.id", "forebay");
+    security::protect(&mut settings, &config.security);
     settings.set_log_level(RDKafkaLogLevel::Info);
     settings
 }
@@ -110,17 +116,24 @@ fn settings(config: &KafkaConfig) -> ClientConfig {
 pub struct Reporter {
     metrics: Arc<Metrics>,
     health: Arc<Health>,
+    trouble: Arc<Trouble>,
 }
 
 impl Reporter {
     /// A reporter to these.
     pub fn new(metrics: Arc<Metrics>, health: Arc<Health>) -> Self {
-        Self { metrics, health }
+        Self { metrics, health, trouble: Arc::default() }
+    }
+
+    /// Why the brokers can't be reached, as far as librdkafka has said.
+    pub fn trouble(&self) -> Option<String> {
+        self.trouble.reason()
     }
 }
 
 impl ClientContext for Reporter {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        self.trouble.note_log(facility, message);
         match level {
             RDKafkaLogLevel::Emerg
             | RDKafkaLogLevel::Alert
@@ -145,17 +158,23 @@ impl ClientContext for Reporter {
             }
         }
         if statistics.brokers.values().any(|broker| broker.state == "UP") {
+            self.trouble.clear();
             if self.health.up(Component::Broker) {
                 info!("the Kafka brokers answer");
             }
-        } else if self.health.down(Component::Broker, "no Kafka broker answers") {
-            warn!("no Kafka broker answers; trying again until one does");
+            return;
+        }
+        let trouble = self.trouble().map(|reason| format!(": {reason}")).unwrap_or_default();
+        let message = format!("no Kafka broker answers{trouble}");
+        if self.health.down(Component::Broker, message.as_str()) {
+            warn!("{message}; trying again until one does");
         }
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
         // The same error comes out of poll, where it is judged and counted.
         debug!("kafka client: {error}: {reason}");
+        self.trouble.note(&error, reason);
     }
 }
 

@@ -19,6 +19,8 @@ pub const EVENTS_TOTAL: &str = "forebay_events_total";
 pub const ROWS_TOTAL: &str = "forebay_rows_total";
 /// Rejected events by SQLSTATE.
 pub const REJECTIONS_TOTAL: &str = "forebay_rejections_total";
+/// Dead letters deleted after their retention time.
+pub const DEAD_LETTERS_EXPIRED_TOTAL: &str = "forebay_dead_letters_expired_total";
 /// Events per merged batch.
 pub const BATCH_EVENTS: &str = "forebay_batch_events";
 /// Rows per merged batch.
@@ -75,6 +77,8 @@ pub struct Metrics {
     pub rows: IntCounterVec,
     /// Labels: sqlstate.
     pub rejections: IntCounterVec,
+    /// Dead letters deleted after their retention time.
+    pub dead_letters_expired: IntCounter,
     /// Events per merged batch.
     pub batch_events: Histogram,
     /// Rows per merged batch.
@@ -142,6 +146,10 @@ impl Metrics {
             events: add.counters(EVENTS_TOTAL, "Events by outcome", &["outcome"])?,
             rows: add.counters(ROWS_TOTAL, "Merged rows", &["target", "outcome"])?,
             rejections: add.counters(REJECTIONS_TOTAL, "Rejected events", &["sqlstate"])?,
+            dead_letters_expired: add.counter(
+                DEAD_LETTERS_EXPIRED_TOTAL,
+                "Dead letters deleted after their retention time",
+            )?,
             batch_events: add.histogram(BATCH_EVENTS, "Events per batch", 1.0, 4.0, 11)?,
             batch_rows: add.histogram(BATCH_ROWS, "Rows per batch", 1.0, 4.0, 11)?,
             batch_bytes: add.histogram(BATCH_BYTES, "Bytes per batch", 1024.0, 4.0, 11)?,

@@ -17,13 +17,14 @@ use rdkafka::error::KafkaError;
 pub use go_on::GoOn;
 
 use crate::cli::ResumeArguments;
-use crate::config::{Config, Start};
+use crate::config::Config;
 use crate::health::Health;
 use crate::kafka::{self, KafkaConsumer, Reporter};
 use crate::log_check::LogRange;
 use crate::metrics::Metrics;
 use crate::position::{Offset, Partition, Topic};
 use crate::session::{DatabaseError, Session};
+use crate::start;
 use crate::survey::{Survey, SurveyError, Surveyed, partitions, survey};
 
 use plan::{Plan, Unreadable};
@@ -129,16 +130,14 @@ fn look(
     go_on: GoOn,
 ) -> Result<Decided, ResumeError> {
     let consumer = kafka::probe(&config.kafka, reporter()?)?;
-    let start = match go_on {
-        GoOn::At(time) => Start::At(time),
-        _ => Start::Earliest,
-    };
-    let (cluster_id, surveyed) = look_at(&consumer, config, &topic, partition, start)?;
+    let (cluster_id, surveyed) = look_at(&consumer, config, &topic, partition)?;
     let log = LogRange { low: surveyed.low, high: surveyed.high };
     let next_offset = match go_on {
         GoOn::Earliest => log.low,
         GoOn::Latest => log.high,
-        GoOn::At(_) => surveyed.start,
+        GoOn::At(time) => {
+            start::since(&consumer, &config.kafka, surveyed, time.as_millisecond())?.start
+        }
         GoOn::Offset(offset) if (log.low..=log.high).contains(&offset) => offset,
         GoOn::Offset(offset) => return Err(ResumeError::OutOfLog { offset, log }),
     };
@@ -152,7 +151,7 @@ fn look_for_readable(
     next_offset: Offset,
 ) -> Result<Decided, ResumeError> {
     let consumer = kafka::probe(&config.kafka, reporter()?)?;
-    let (cluster_id, surveyed) = look_at(&consumer, config, &topic, partition, Start::Earliest)?;
+    let (cluster_id, surveyed) = look_at(&consumer, config, &topic, partition)?;
     let log = LogRange { low: surveyed.low, high: surveyed.high };
     let found = readable::find(&consumer, &topic, partition, next_offset, log)?;
     let unreadable = Some(Unreadable { reason: found.reason });
@@ -164,7 +163,6 @@ fn look_at(
     config: &Config,
     topic: &Topic,
     partition: Partition,
-    start: Start,
 ) -> Result<(Option<String>, Surveyed), ResumeError> {
     let servers = &config.kafka.bootstrap_servers;
     let missing = || ResumeError::NoPartition(topic.clone(), partition);
@@ -172,7 +170,7 @@ fn look_at(
         return Err(missing());
     }
     let key = BTreeSet::from([(topic.clone(), partition)]);
-    let Survey { cluster_id, mut partitions } = survey(consumer, servers, &key, start)?;
+    let Survey { cluster_id, mut partitions } = survey(consumer, servers, &key)?;
     Ok((cluster_id, partitions.pop().ok_or_else(missing)?))
 }
 

@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use tracing::{error, info};
 
 use crate::config::Config;
+use crate::dead_letter_expiry;
 use crate::failure::LoudStop;
 use crate::health::Health;
 use crate::http::{Shown, serve};
@@ -46,6 +47,9 @@ pub async fn run(config: Config) -> Result<(), LoudStop> {
         }
     });
     let config = Arc::new(config);
+    if let Some(retention) = config.dead_letters.retention {
+        tokio::spawn(dead_letter_expiry::run(retention, config.clone(), metrics.clone()));
+    }
     process::run(Surroundings::new(config, metrics, health, stopped, shutdown)).await?;
     info!("forebay writer ends");
     Ok(())

@@ -1,5 +1,4 @@
-//! What the broker has: the topics' partitions, where they begin and end, and where a partition
-//! that was never seen starts.
+//! What the broker has: the topics' partitions, and where they begin and end.
 //!
 //! All of it blocks, within bounds: call it where blocking is allowed.
 
@@ -8,11 +7,15 @@ use std::time::Duration;
 
 use rdkafka::consumer::Consumer as _;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::topic_partition_list::{Offset as KafkaOffset, TopicPartitionList};
 
-use crate::config::Start;
 use crate::kafka::{ANSWER_TIMEOUT, KafkaConsumer};
 use crate::position::{Offset, Partition, Topic};
+
+/// How long the client's own events are waited for: all of them are there already.
+const SERVE: Duration = Duration::from_millis(10);
+
+/// How many of them are looked at.
+const SERVED: u32 = 100;
 
 /// Partitions as the broker has them.
 #[derive(Debug)]
@@ -34,7 +37,8 @@ pub struct Surveyed {
     pub low: Offset,
     /// Its read-committed end.
     pub high: Offset,
-    /// Where it starts if it was never seen.
+    /// Where it starts if it was never seen: at its first record, unless
+    /// [`start::resolve`](crate::start::resolve) says otherwise.
     pub start: Offset,
 }
 
@@ -92,7 +96,6 @@ pub fn survey(
     consumer: &KafkaConsumer,
     servers: &str,
     keys: &BTreeSet<(Topic, Partition)>,
-    start: Start,
 ) -> Result<Survey, SurveyError> {
     let asking = Asking { consumer, servers };
     let mut partitions = Vec::with_capacity(keys.len());
@@ -100,9 +103,6 @@ pub fn survey(
         let (low, high) = asking.watermarks(topic.as_str(), *partition)?;
         let (topic, partition) = (topic.clone(), *partition);
         partitions.push(Surveyed { topic, partition, low, high, start: low });
-    }
-    if let Start::At(time) = start {
-        asking.resolve_time(&mut partitions, time.as_millisecond())?;
     }
     Ok(Survey { cluster_id: consumer.client().fetch_cluster_id(ANSWER_TIMEOUT), partitions })
 }
@@ -157,36 +157,17 @@ impl Asking<'_> {
         Ok((Offset(low), Offset(high)))
     }
 
-    /// Partitions start at their first record of this time or later; at their end if there is none.
-    fn resolve_time(&self, partitions: &mut [Surveyed], time_ms: i64) -> Result<(), SurveyError> {
-        let question = || "the offsets of source.start".to_owned();
-        let mut times = TopicPartitionList::with_capacity(partitions.len());
-        for partition in partitions.iter() {
-            let offset = KafkaOffset::Offset(time_ms.max(0));
-            times
-                .add_partition_offset(partition.topic.as_str(), partition.partition.0, offset)
-                .map_err(|error| self.failed(question(), error))?;
-        }
-        let found = self
-            .consumer
-            .offsets_for_times(times, ANSWER_TIMEOUT)
-            .map_err(|error| self.failed(question(), error))?;
-        for partition in partitions {
-            let offset = found.find_partition(partition.topic.as_str(), partition.partition.0);
-            partition.start = match offset.map(|found| found.offset()) {
-                Some(KafkaOffset::Offset(offset)) => Offset(offset),
-                _ => partition.high,
-            };
-        }
-        Ok(())
-    }
-
     fn failed(&self, question: String, error: KafkaError) -> SurveyError {
-        // Serves the client's own log lines, which nobody polls for yet.
-        let _ = self.consumer.poll(Duration::ZERO);
-        let reason = match error.rdkafka_error_code() {
-            Some(code) => code.to_string(),
-            None => error.to_string(),
+        // Serves the client's own log lines and errors, which nobody polls for yet.
+        for _ in 0..SERVED {
+            if self.consumer.poll(SERVE).is_none() {
+                break;
+            }
+        }
+        let reason = match (self.consumer.context().trouble(), error.rdkafka_error_code()) {
+            (Some(trouble), _) => trouble,
+            (None, Some(code)) => code.to_string(),
+            (None, None) => error.to_string(),
         };
         SurveyError::Broker { servers: self.servers.to_owned(), question, reason }
     }

@@ -5,7 +5,7 @@ mod butler;
 use tokio_postgres::types::Type;
 
 use crate::catalog::{Catalog, Column, OnConflict, Target};
-use crate::decode::{Format, FormatConfig};
+use crate::decode::{DebeziumConfig, Format, FormatConfig, UNAVAILABLE_VALUE};
 use crate::event_batch::EventBatch;
 use crate::position::{Offset, Partition, Topic};
 use crate::record::Record;
@@ -48,6 +48,13 @@ pub fn plain_catalog() -> Catalog {
 /// The format `flat` into `public.sensor`.
 pub fn flat(catalog: &Catalog) -> Format {
     Format::new(&FormatConfig::Flat { table: "public.sensor".into() }, catalog).unwrap()
+}
+
+/// The format `debezium` into tables of the source's names.
+pub fn debezium(catalog: &Catalog) -> Format {
+    let unavailable_value = UNAVAILABLE_VALUE.to_owned();
+    let config = DebeziumConfig { table: None, tables: Vec::new(), unavailable_value };
+    Format::new(&FormatConfig::Debezium(config), catalog).unwrap()
 }
 
 /// A batch with the one event that has this payload.
@@ -108,7 +115,7 @@ pub struct CopiedRow {
 pub fn copied(batch: &EventBatch, catalog: &Catalog, target: &str) -> Vec<CopiedRow> {
     let target = catalog.find(target).unwrap();
     let mut bytes = Vec::new();
-    for chunk in batch.copy_chunks(target, 77) {
+    for chunk in batch.copy_chunks(&batch.rows_of(target), 77) {
         bytes.extend_from_slice(&chunk);
     }
     read_copy(&bytes)

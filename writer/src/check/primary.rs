@@ -42,7 +42,9 @@ fn targets(config: &Config, catalog: &Catalog, place: &str) -> Vec<Finding> {
     let format = Format::new(&config.format, catalog);
     match (&config.format, format) {
         (_, Err(error)) => findings.push(Finding::problem(place, error)),
-        (FormatConfig::Rows, Ok(_)) if catalog.targets().next().is_none() => {
+        (FormatConfig::Rows | FormatConfig::Debezium(_), Ok(_))
+            if catalog.targets().next().is_none() =>
+        {
             let message = "no target is registered, so every event would be rejected; register \
                            the tables with forebay.add_target";
             findings.push(Finding::problem(place, message));
@@ -54,6 +56,12 @@ fn targets(config: &Config, catalog: &Catalog, place: &str) -> Vec<Finding> {
             let name = target.qualified_name();
             findings
                 .push(Finding::note(place, format!("events for {name} are rejected: {reason}")));
+        } else if let Some(column) = target.columns().iter().find(|one| one.encoder.is_none()) {
+            let (target, column, of) = (target.qualified_name(), &column.name, &column.type_name);
+            let message = format!(
+                "rows of {target} are copied as text, which is slower: column \"{column}\" has type {of}"
+            );
+            findings.push(Finding::note(place, message));
         }
     }
     findings

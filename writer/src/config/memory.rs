@@ -10,7 +10,7 @@ use super::reader::Reader;
 use super::value;
 
 /// What a process takes that buffers nothing: code, runtime, metadata, connections.
-const BASE: u64 = 16 << 20;
+const BASE: u64 = 20 << 20;
 
 /// The least that a worker can work with.
 const LEAST_PER_WORKER: u64 = 16 << 20;
@@ -34,16 +34,16 @@ pub struct MemoryConfig {
 }
 
 impl MemoryConfig {
-    /// Shares a budget among workers. Two batches take a quarter of a worker's part, the queue with
-    /// what belongs to its records an eighth, a fetch unpacked at 90:1 an eighth; the rest is for
-    /// what allocators keep, which is nearly as much again, and for records larger than a limit.
+    /// Shares a budget among workers. Two batches take a sixth of a worker's part, the queue with what
+    /// belongs to its records and a fetch unpacked at 90:1 a tenth each; the rest is for what
+    /// allocators keep, which is more than as much again, and for records larger than a limit.
     pub fn of(budget: ByteSize, workers: usize) -> Self {
         let worker = budget.as_u64().saturating_sub(BASE) / workers.max(1) as u64;
         Self {
             budget,
-            queue: ByteSize::b(worker / 12),
-            fetch: ByteSize::b((worker / 768).clamp(16 << 10, 1 << 20)),
-            batch: ByteSize::b(worker / 8),
+            queue: ByteSize::b(worker / 16),
+            fetch: ByteSize::b((worker / 960).clamp(16 << 10, 1 << 20)),
+            batch: ByteSize::b(worker / 12),
             largest_batch: ByteSize::b(worker / 6),
         }
     }
@@ -85,14 +85,14 @@ pub(super) fn batch(reader: &mut Reader<'_>, memory: &MemoryConfig, workers: usi
 mod tests {
     use bytesize::ByteSize;
 
-    use super::MemoryConfig;
+    use super::{BASE, MemoryConfig};
 
     #[test]
     fn the_default_is_what_was_measured() {
         let shares = MemoryConfig::of(ByteSize::mib(64), 1);
         assert_eq!(
-            (shares.batch, shares.queue, shares.fetch),
-            (ByteSize::mib(6), ByteSize::mib(4), ByteSize::kib(64))
+            (ByteSize::b(shares.batch.as_u64() >> 10 << 10), shares.queue, shares.fetch),
+            (ByteSize::kib(3754), ByteSize::kib(2816), ByteSize::b(48_059))
         );
     }
 
@@ -106,7 +106,7 @@ mod tests {
                 let buffered = 2 * shares.largest_batch.as_u64()
                     + 3 * shares.queue.as_u64() / 2
                     + 90 * shares.fetch.as_u64();
-                let whole = (16 << 20) + workers as u64 * buffered;
+                let whole = BASE + workers as u64 * buffered;
                 assert!(whole <= budget.as_u64(), "{workers} workers in {budget}: {whole}");
                 assert!(shares.batch <= shares.largest_batch);
             }

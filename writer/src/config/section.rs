@@ -6,18 +6,20 @@ use std::time::Duration;
 use bytesize::ByteSize;
 use jiff::Timestamp;
 
+use super::kafka_security::{self, KafkaSecurity};
 use super::memory::{self, MemoryConfig};
 use super::reader::Reader;
 use super::value;
-use crate::decode::FormatConfig;
 
 /// Where a partition that was never seen begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Start {
     /// At its first record.
     Earliest,
     /// At its first record of this time or later.
     At(Timestamp),
+    /// Where this consumer group would go on.
+    Group(String),
 }
 
 /// What is read.
@@ -38,6 +40,8 @@ pub struct KafkaConfig {
     pub bootstrap_servers: String,
     /// The group whose offsets are kept for lag tools. The writer itself never reads them.
     pub group_id: String,
+    /// How the connections are protected, and as whom the writer logs in.
+    pub security: KafkaSecurity,
 }
 
 /// The workers of a process.
@@ -63,6 +67,13 @@ pub struct RejectionConfig {
     pub max_share: f64,
     /// In batches of at least so many events.
     pub min_events: u64,
+}
+
+/// What becomes of rejected events.
+#[derive(Debug, Clone)]
+pub struct DeadLetterConfig {
+    /// How long they are kept after their last rejection; none: for ever.
+    pub retention: Option<Duration>,
 }
 
 /// The HTTP server.
@@ -123,14 +134,19 @@ fn start(reader: &mut Reader<'_>) -> Start {
     if text == "earliest" {
         return Start::Earliest;
     }
+    if let Some(group) = text.strip_prefix("group:").map(str::trim).filter(|name| !name.is_empty())
+    {
+        return Start::Group(group.to_owned());
+    }
     match text.parse() {
         Ok(time) => Start::At(time),
         Err(_) => {
             value::refuse(
                 reader,
                 &setting,
-                "\"earliest\" or a time such as \"2026-01-31T12:00:00Z\" (\"latest\" would skip \
-                 what is produced before the first start)",
+                "\"earliest\", a time such as \"2026-01-31T12:00:00Z\", or \"group:…\" with the name \
+                 of a consumer group (\"latest\" would skip what is produced before the first \
+                 start)",
             );
             Start::Earliest
         }
@@ -144,52 +160,12 @@ pub(super) fn kafka(reader: &mut Reader<'_>, source: Option<&SourceConfig>) -> O
     }
     let group_id = value::text(reader, "kafka", "group_id");
     let group_id = group_id.or_else(|| source.map(|source| format!("forebay.{}", source.name)));
-    Some(KafkaConfig { bootstrap_servers: bootstrap_servers?, group_id: group_id? })
-}
-
-#[derive(Clone, Copy)]
-enum Kind {
-    Flat,
-    Rows,
-    Butler,
-}
-
-pub(super) fn format(reader: &mut Reader<'_>) -> Option<FormatConfig> {
-    let kinds = [("flat", Kind::Flat), ("rows", Kind::Rows), ("butler", Kind::Butler)]
-        .map(|(word, kind)| (word, Some(kind)));
-    let kind = value::choice(reader, "format", "kind", &kinds, None);
-    if kind.is_none() && reader.setting("format", "kind").is_none() {
-        reader.missing("format", "kind", "\"flat\" (or \"rows\", \"butler\")");
-    }
-    // All keys are asked for whatever the kind is: one that the kind has no use for is harmless,
-    // and a file may be shared by way of overrides.
-    let table = value::text(reader, "format", "table");
-    let schema = value::text(reader, "format", "schema");
-    let datastore_name = value::text(reader, "format", "datastore_name");
-    match kind? {
-        Kind::Rows => Some(FormatConfig::Rows),
-        Kind::Flat => match table {
-            Some(table) if table.contains('.') => Some(FormatConfig::Flat { table }),
-            Some(_) => {
-                let setting = reader.setting("format", "table")?;
-                value::refuse(
-                    reader,
-                    &setting,
-                    "a table with its schema, such as \"public.sensor\"",
-                );
-                None
-            }
-            None => {
-                reader.missing("format", "table", "\"public.sensor\"");
-                None
-            }
-        },
-        Kind::Butler => Some(FormatConfig::Butler {
-            schema: schema.unwrap_or_else(|| "public".to_owned()),
-            datastore_name: datastore_name
-                .unwrap_or_else(|| "FileDatastore@<butlerRoot>".to_owned()),
-        }),
-    }
+    let security = kafka_security::security(reader);
+    Some(KafkaConfig {
+        bootstrap_servers: bootstrap_servers?,
+        group_id: group_id?,
+        security: security?,
+    })
 }
 
 pub(super) fn workers(reader: &mut Reader<'_>) -> WorkersConfig {
@@ -209,6 +185,10 @@ pub(super) fn rejections(reader: &mut Reader<'_>) -> RejectionConfig {
         max_share: value::share(reader, "rejections", "max_share", 0.5),
         min_events: value::count(reader, "rejections", "min_events", 100, (1, u64::MAX)),
     }
+}
+
+pub(super) fn dead_letters(reader: &mut Reader<'_>) -> DeadLetterConfig {
+    DeadLetterConfig { retention: value::long_duration(reader, "dead_letters", "retention") }
 }
 
 pub(super) fn http(reader: &mut Reader<'_>) -> HttpConfig {

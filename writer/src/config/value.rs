@@ -115,7 +115,22 @@ pub fn duration(
     .unwrap_or(default)
 }
 
-/// One of a few words; the first is the default.
+/// A long time span with its unit, from a second to a thousand years, if it is given.
+pub fn long_duration(
+    reader: &mut Reader<'_>,
+    section: &'static str,
+    key: &'static str,
+) -> Option<Duration> {
+    const LONGEST: Duration = Duration::from_secs(1000 * 365 * 86_400);
+    const SHORTEST: Duration = Duration::from_secs(1);
+    read(reader, section, key, "a time span with its unit, such as \"90 days\"", |value| {
+        humantime::parse_duration(value.text()?)
+            .ok()
+            .filter(|span| (SHORTEST..=LONGEST).contains(span))
+    })
+}
+
+/// One of a few words, in any case; the first is the default.
 pub fn choice<T: Copy>(
     reader: &mut Reader<'_>,
     section: &'static str,
@@ -126,7 +141,7 @@ pub fn choice<T: Copy>(
     let words: Vec<String> = choices.iter().map(|(word, _)| format!("\"{word}\"")).collect();
     read(reader, section, key, &format!("one of {}", words.join(", ")), |value| {
         let text = value.text()?;
-        choices.iter().find(|(word, _)| *word == text).map(|(_, choice)| *choice)
+        choices.iter().find(|(word, _)| word.eq_ignore_ascii_case(text)).map(|(_, choice)| *choice)
     })
     .unwrap_or(default)
 }

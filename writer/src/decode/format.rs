@@ -1,6 +1,6 @@
 //! The formats that messages can have.
 
-use super::{Butler, ButlerResolve, Flat, RowWriter, Rows};
+use super::{Butler, ButlerResolve, Debezium, DebeziumConfig, Flat, RowWriter, Rows};
 use crate::catalog::{Catalog, TargetIndex};
 use crate::record::Record;
 use crate::rejection::Rejection;
@@ -15,6 +15,8 @@ pub enum FormatConfig {
     },
     /// The message names its tables.
     Rows,
+    /// Debezium's change events.
+    Debezium(DebeziumConfig),
     /// Rubin's `pp-output` events.
     Butler {
         /// The schema of the Butler repository.
@@ -31,6 +33,8 @@ pub enum Format {
     Flat(Flat),
     /// The message names its tables.
     Rows(Rows),
+    /// Debezium's change events.
+    Debezium(Debezium),
     /// Rubin's `pp-output` events.
     Butler(Box<Butler>),
 }
@@ -62,6 +66,7 @@ impl Format {
         Ok(match config {
             FormatConfig::Flat { table } => Self::Flat(Flat::new(table, catalog)?),
             FormatConfig::Rows => Self::Rows(Rows),
+            FormatConfig::Debezium(config) => Self::Debezium(Debezium::new(config, catalog)?),
             FormatConfig::Butler { schema, datastore_name } => {
                 Self::Butler(Box::new(Butler::new(schema, datastore_name, catalog)?))
             }
@@ -78,6 +83,7 @@ impl Format {
         match self {
             Self::Flat(flat) => flat.decode(catalog, record, rows),
             Self::Rows(format) => format.decode(catalog, record, rows),
+            Self::Debezium(debezium) => debezium.decode(catalog, record, rows),
             Self::Butler(butler) => butler.decode(catalog, record, rows),
         }
     }
@@ -85,7 +91,7 @@ impl Format {
     /// Targets that no event has rows of, but the format's resolve does: they are staged too.
     pub fn extra_relations(&self) -> Vec<TargetIndex> {
         match self {
-            Self::Flat(_) | Self::Rows(_) => Vec::new(),
+            Self::Flat(_) | Self::Rows(_) | Self::Debezium(_) => Vec::new(),
             Self::Butler(butler) => butler.extra_relations().to_vec(),
         }
     }
@@ -93,7 +99,7 @@ impl Format {
     /// What has to be called between COPY and merge, if anything.
     pub fn resolve(&self) -> Option<ButlerResolve> {
         match self {
-            Self::Flat(_) | Self::Rows(_) => None,
+            Self::Flat(_) | Self::Rows(_) | Self::Debezium(_) => None,
             Self::Butler(butler) => Some(butler.resolve()),
         }
     }

@@ -94,11 +94,14 @@ fn damage_at(
     offset: Offset,
 ) -> Result<Option<KafkaError>, NotSkipped> {
     let no_answer = |reason: String| NotSkipped::NoAnswer { offset, reason };
-    let mut alone = TopicPartitionList::new();
-    alone
-        .add_partition_offset(topic.as_str(), partition.0, KafkaOffset::Offset(offset.0))
-        .and_then(|()| consumer.assign(&alone))
-        .map_err(|error| no_answer(error.to_string()))?;
+    let assign = || {
+        let mut alone = TopicPartitionList::new();
+        alone
+            .add_partition_offset(topic.as_str(), partition.0, KafkaOffset::Offset(offset.0))
+            .and_then(|()| consumer.assign(&alone))
+            .map_err(|error| no_answer(error.to_string()))
+    };
+    assign()?;
     let deadline = Instant::now() + PATIENCE;
     let mut other = "nothing was answered".to_owned();
     while Instant::now() < deadline {
@@ -109,8 +112,11 @@ fn damage_at(
             Some(Err(error)) if verdict(&error) == Verdict::StopPartition => {
                 return Ok(Some(error));
             }
-            // That of the offset before may still come.
-            Some(Err(error)) => other = error.to_string(),
+            // That of the offset before may still come. After some, nothing is read any more.
+            Some(Err(error)) => {
+                other = error.to_string();
+                assign()?;
+            }
         }
     }
     Err(no_answer(other))

@@ -9,7 +9,6 @@ use super::owned::Owned;
 use super::reading::Reading;
 use super::{Database, Surroundings, Worker, open_database};
 use crate::claim::{Claim, Claimant, Seen, look};
-use crate::config::Config;
 use crate::failpoint;
 use crate::failure::Failure;
 use crate::health::Component;
@@ -18,6 +17,7 @@ use crate::known_progress::Finding;
 use crate::ownership::{Key, lock};
 use crate::retry::OTHER_CLUSTER;
 use crate::session::Session;
+use crate::start;
 use crate::stopped_partition::{Mark, PartitionStop};
 use crate::survey::{Survey, survey};
 
@@ -56,19 +56,23 @@ impl Worker {
             owned,
             claim: Claim::at(seen.server),
             reading: None,
+            has_merged: false,
             surroundings,
         };
-        if !to_read.is_empty() {
+        if to_read.is_empty() {
+            worker.surroundings.metrics.lag.claimed(number, []);
+        } else {
             worker.claim_and_read(&to_read, &seen).await?;
         }
-        worker.surroundings.health.up(Component::Claim);
+        worker.surroundings.health.claimed(number);
         Ok(worker)
     }
 
     async fn claim_and_read(&mut self, keys: &BTreeSet<Key>, seen: &Seen) -> Result<(), Failure> {
-        let (consumer, survey) = broker(&self.surroundings, keys).await?;
+        let (consumer, mut survey) = broker(&self.surroundings, keys).await?;
         failpoint::hit(failpoint::CONSUME_BEFORE_CLAIM).await;
         let (session, surroundings) = (&self.database.session, &self.surroundings);
+        start::resolve(session, &consumer, &surroundings.config, &mut survey).await?;
         let refused = take(&mut self.claim, session, surroundings, &survey).await?;
         self.stop(&refused, &seen.marks);
         self.recognise();
@@ -201,11 +205,12 @@ async fn broker(
     let looked = tokio::task::spawn_blocking(move || {
         let consumer =
             kafka::consumer(&asked.kafka, &asked.memory, reporter).map_err(Failure::Client)?;
-        let Config { kafka, source, .. } = &*asked;
-        let survey = survey(&consumer, &kafka.bootstrap_servers, &keys, source.start)?;
+        let survey = survey(&consumer, &asked.kafka.bootstrap_servers, &keys)?;
         Ok::<_, Failure>((Arc::new(consumer), survey))
     });
-    looked.await.map_err(|_| Failure::Background)?
+    let found = looked.await.map_err(|_| Failure::Background)??;
+    health.up(Component::Broker);
+    Ok(found)
 }
 
 async fn survey_again(
@@ -215,8 +220,7 @@ async fn survey_again(
 ) -> Result<Survey, Failure> {
     let (config, keys) = (surroundings.config.clone(), keys.clone());
     let looked = tokio::task::spawn_blocking(move || {
-        let Config { kafka, source, .. } = &*config;
-        survey(&consumer, &kafka.bootstrap_servers, &keys, source.start)
+        survey(&consumer, &config.kafka.bootstrap_servers, &keys)
     });
     Ok(looked.await.map_err(|_| Failure::Background)??)
 }
