@@ -103,19 +103,23 @@ impl Stream {
         writer.wait_for_line(&said).await
     }
 
-    /// Checks that exactly these partitions are stopped, and that the writer runs.
+    /// Waits until exactly these partitions are shown as stopped, and checks that the writer runs.
     async fn check_stopped(&self, writer: &mut Writer, partitions: &[i32]) -> Result<()> {
+        let shown = &*writer;
+        let what = format!("partitions {partitions:?} to be shown as stopped, and no others");
+        let right = wait::until(what, || async move {
+            let metrics = Metrics::of(shown).await?;
+            let is_stopped = |partition: &i32| {
+                let number = partition.to_string();
+                let labels = [("topic", self.topic.name()), ("partition", number.as_str())];
+                metrics.sum("forebay_stopped_partitions", &labels) == Some(1.0)
+            };
+            let stopped: Vec<i32> = (0..self.topic.partitions()).filter(is_stopped).collect();
+            let ready = shown.get("/readyz").await?.status == 200;
+            Ok((stopped == partitions && ready == partitions.is_empty()).then_some(()))
+        });
+        right.await.with_context(|| writer.output().tail())?;
         ensure!(writer.exit_status()?.is_none(), "it ended: {}", writer.output().tail());
-        let metrics = Metrics::of(writer).await?;
-        for partition in 0..self.topic.partitions() {
-            let number = partition.to_string();
-            let labels = [("topic", self.topic.name()), ("partition", number.as_str())];
-            let stopped = metrics.sum("forebay_stopped_partitions", &labels);
-            let expected = partitions.contains(&partition).then_some(1.0);
-            assert_eq!(stopped, expected, "partition {partition}: {}", writer.output().tail());
-        }
-        let code = writer.get("/readyz").await?.status;
-        assert_eq!(code == 200, partitions.is_empty(), "{}", writer.output().tail());
         Ok(())
     }
 
