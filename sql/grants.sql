@@ -13,9 +13,16 @@ grant execute on function
     forebay.raise_error(jsonb),
     forebay.butler_add_targets(regnamespace)
     to forebay_admin;
-grant select on forebay.target, forebay.progress, forebay.dead_letter, forebay.watermark to forebay_admin;
+grant select on forebay.target, forebay.progress, forebay.dead_letter, forebay.watermark, forebay.writer_heartbeat,
+    forebay.writer_session to forebay_admin;
 
 grant execute on function
+    forebay.server_identity(),
+    forebay.heartbeat(uuid, text, text, boolean, interval),
+    forebay.open_session(uuid, int4),
+    forebay.owners(text, text, int4[], interval),
+    forebay.own(text, text, int4[], interval),
+    forebay.disown(text, text, int4[]),
     forebay.claim(text, text, int4[], int8[], text, text, interval),
     forebay.stage(regclass[]),
     forebay.merge(int4, text, forebay.advance[], forebay.staged[], int4[], text),

@@ -51,6 +51,7 @@ extension_sql_file!(
     requires = ["dead_letter"]
 );
 extension_sql_file!("../../sql/claim.sql", name = "claim", requires = ["progress"]);
+extension_sql_file!("../../sql/ownership.sql", name = "ownership", requires = ["bootstrap"]);
 extension_sql_file!("../../sql/stage.sql", name = "stage", requires = ["target"]);
 extension_sql_file!(
     "../../sql/target_api.sql",

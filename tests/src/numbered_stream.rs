@@ -106,6 +106,19 @@ impl NumberedStream {
         self.producer.send_all(&self.topic, messages).await
     }
 
+    /// Raises the number of partitions; they get events from now on.
+    ///
+    /// # Errors
+    ///
+    /// If the broker refuses it.
+    pub async fn grow(&mut self, partitions: i32) -> Result<()> {
+        self.topic.grow(&self.kafka, partitions).await?;
+        self.sent.resize(usize::try_from(partitions)?, 0);
+        // A client that has known the topic for a while takes its time to see that it has grown.
+        self.producer = Producer::new(&self.kafka)?;
+        Ok(())
+    }
+
     /// How many events were sent so far.
     #[must_use]
     pub fn sent(&self) -> i64 {

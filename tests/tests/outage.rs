@@ -187,7 +187,7 @@ async fn send_numbers(stack: &Stack, topic: &Topic, payloads: &[String]) -> Resu
 
 /// A bad migration must not drain a topic into the dead letters.
 #[tokio::test]
-async fn a_batch_of_which_most_is_rejected_stops_the_writer() -> Result<()> {
+async fn a_batch_of_which_most_is_rejected_stops_its_partitions() -> Result<()> {
     let stack = Stack::from_env()?;
     let database = Database::create(&stack, "share").await?;
     let sql = "create table number (id int4 primary key check (id < 80)); \
@@ -222,10 +222,14 @@ async fn a_batch_of_which_most_is_rejected_stops_the_writer() -> Result<()> {
         .await?;
         gate.open().await?;
 
-        let status = writer.wait_for_exit().await?;
-        assert_eq!(status.code(), Some(1), "{}", writer.output().tail());
         let said = writer.wait_for_line("rejections.max_share").await?;
         ensure!(said.contains("ERROR"), "not as an error: {said}");
+        // The partition stops, not the process; and it is not tried again.
+        wait_until_not_ready(&writer, "rejections.max_share").await?;
+        assert_eq!(sum_of(&writer, "forebay_stopped_partitions").await?, 1.0);
+        writer.stop().await?;
+        let errors = writer.output().lines().iter().filter(|line| line.contains("ERROR")).count();
+        assert_eq!(errors, 1, "{}", writer.output().tail());
         let sql = "select (select count(*) from forebay.dead_letter), \
                    (select count(*) from number where id <> -1), \
                    (select next_offset from forebay.progress where source = $1)";

@@ -184,7 +184,8 @@ async fn health_is_not_readiness() -> Result<()> {
     let mut writer = Writer::start(&service.stack, service.config())?;
     let not_ready = wait::until("/readyz to say why not", || async {
         let answer = writer.get("/readyz").await.ok();
-        Ok(answer.filter(|answer| answer.body.contains("forebay_writer")))
+        let said = |body: &str| body.contains("forebay_writer") && !body.contains("starting");
+        Ok(answer.filter(|answer| said(&answer.body)))
     })
     .await?;
     assert_eq!(not_ready.status, 503);

@@ -1,9 +1,12 @@
 //! Takes partitions, and keeps what the claim of them says.
 
+mod look;
+
 use std::collections::BTreeMap;
 
 use rdkafka::error::KafkaError;
 use rdkafka::topic_partition_list::{Offset as KafkaOffset, TopicPartitionList};
+use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
@@ -11,14 +14,20 @@ use crate::event_batch::BatchPosition;
 use crate::lag::Standing;
 use crate::position::{Offset, Partition, Topic};
 use crate::retry::Place;
+use crate::server::Server;
 use crate::session::{DatabaseError, Session};
-use crate::survey::Survey;
+use crate::stopped_partition::{Mark, PartitionStop};
+use crate::survey::{Survey, Surveyed};
 
-const CLAIM: &str = include_str!("claim.sql");
+pub use look::{Seen, Surprise, look};
+
+const TAKE: &str = include_str!("claim.sql");
 
 /// Partitions that this writer has, by one session.
 #[derive(Debug, Default)]
 pub struct Claim {
+    /// Where it was made.
+    server: Option<Server>,
     partitions: BTreeMap<(Topic, Partition), Claimed>,
 }
 
@@ -35,12 +44,23 @@ pub struct Claimed {
     pub first_seen: bool,
 }
 
+/// Who claims, and what.
+#[derive(Debug, Clone, Copy)]
+pub struct Claimant<'a> {
+    /// The source.
+    pub source: &'a str,
+    /// What progress shows as the holder.
+    pub name: &'a str,
+    /// The Kafka cluster that the offsets belong to.
+    pub cluster_id: Option<&'a str>,
+}
+
 /// A stored offset that the log does not have.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum OutOfLog {
     /// Records between progress and the log's begin are gone.
     #[error(
-        "{topic}/{partition}: progress is at offset {next_offset}, but the log begins at {low}: \
+        "progress is at offset {next_offset}, but the log begins at {low}: \
          retention has removed records that were never merged. Nothing is skipped by itself: \
          restore them, or accept the loss by setting forebay.progress.next_offset to {low}"
     )]
@@ -56,7 +76,7 @@ pub enum OutOfLog {
     },
     /// The log ends before what was merged already.
     #[error(
-        "{topic}/{partition}: progress is at offset {next_offset}, but the log ends at {high}: it \
+        "progress is at offset {next_offset}, but the log ends at {high}: it \
          was truncated, or the topic was deleted and made anew. Find out which records the tables \
          have; then read the new log from its begin under another source.name, or set \
          forebay.progress.next_offset"
@@ -73,47 +93,61 @@ pub enum OutOfLog {
     },
 }
 
+impl OutOfLog {
+    /// The stop of its partition.
+    pub fn stop(&self) -> PartitionStop {
+        let (Self::Below { topic, partition, .. } | Self::Above { topic, partition, .. }) = self;
+        let (topic, partition) = (topic.clone(), *partition);
+        PartitionStop { topic, partition, message: self.to_string() }
+    }
+}
+
 impl Claim {
-    /// Claims every partition of a survey for this session.
+    /// A claim of nothing yet, by a session on this server.
+    pub fn at(server: Server) -> Self {
+        Self { server: Some(server), ..Self::default() }
+    }
+
+    /// Claims partitions of one topic for this session, and adds them.
     ///
     /// # Errors
-    /// What the database said. What was claimed until then stays claimed, and is claimed anew the
-    /// next time.
+    /// What the database said.
     pub async fn take(
+        &mut self,
         session: &Session,
-        source: &str,
-        claimant: &str,
-        survey: &Survey,
-    ) -> Result<Self, DatabaseError> {
-        let mut claim = Self::default();
-        let statement = session.statement(Place::Claim, CLAIM).await?;
-        let mut rest = survey.partitions.as_slice();
-        while let Some(first) = rest.first() {
-            let count = rest.iter().take_while(|other| other.topic == first.topic).count();
-            let (of_topic, others) = rest.split_at(count);
-            rest = others;
-            let numbers: Vec<i32> = of_topic.iter().map(|one| one.partition.0).collect();
-            let starts: Vec<i64> = of_topic.iter().map(|one| one.start.0).collect();
-            let topic = first.topic.as_str();
-            let parameters: [&(dyn ToSql + Sync); 6] =
-                [&source, &topic, &numbers, &starts, &claimant, &survey.cluster_id];
-            let rows = session.client().query(&statement, &parameters);
-            for row in session.within(Place::Claim, rows).await? {
-                let read = || -> Result<(i32, Claimed), tokio_postgres::Error> {
-                    let claimed = Claimed {
-                        token: row.try_get("token")?,
-                        next_offset: Offset(row.try_get("next_offset")?),
-                        last_timestamp_ms: row.try_get("last_timestamp")?,
-                        first_seen: row.try_get("first_seen")?,
-                    };
-                    Ok((row.try_get("partition")?, claimed))
-                };
-                let (partition, claimed) = read()
-                    .map_err(|error| DatabaseError::answer(Place::Claim, error.to_string()))?;
-                claim.partitions.insert((first.topic.clone(), Partition(partition)), claimed);
-            }
+        claimant: Claimant<'_>,
+        of_topic: &[Surveyed],
+    ) -> Result<(), DatabaseError> {
+        let Some(first) = of_topic.first() else { return Ok(()) };
+        let statement = session.statement(Place::Claim, TAKE).await?;
+        let numbers: Vec<i32> = of_topic.iter().map(|one| one.partition.0).collect();
+        let starts: Vec<i64> = of_topic.iter().map(|one| one.start.0).collect();
+        let Claimant { source, name, cluster_id } = claimant;
+        let topic = first.topic.as_str();
+        let parameters: [&(dyn ToSql + Sync); 6] =
+            [&source, &topic, &numbers, &starts, &name, &cluster_id];
+        let rows = session.client().query(&statement, &parameters);
+        for row in session.within(Place::Claim, rows).await? {
+            let (partition, claimed) = read(&row)
+                .map_err(|error| DatabaseError::answer(Place::Claim, error.to_string()))?;
+            self.insert((first.topic.clone(), partition), claimed);
         }
-        Ok(claim)
+        Ok(())
+    }
+
+    /// Adds a partition as it was claimed.
+    pub fn insert(&mut self, key: (Topic, Partition), claimed: Claimed) {
+        self.partitions.insert(key, claimed);
+    }
+
+    /// Leaves a partition out: it is not read, and its progress stays as it is.
+    pub fn remove(&mut self, topic: &Topic, partition: Partition) -> Option<Claimed> {
+        self.partitions.remove(&(topic.clone(), partition))
+    }
+
+    /// Whether there is nothing to read.
+    pub fn is_empty(&self) -> bool {
+        self.partitions.is_empty()
     }
 
     /// The partitions with what is known of them.
@@ -124,6 +158,12 @@ impl Claim {
     /// What is known of one partition, if it is claimed.
     pub fn get(&self, topic: &Topic, partition: Partition) -> Option<&Claimed> {
         self.partitions.get(&(topic.clone(), partition))
+    }
+
+    /// What progress says of a partition, by this claim.
+    pub fn mark(&self, topic: &Topic, partition: Partition) -> Option<Mark> {
+        let claimed = self.get(topic, partition)?;
+        Some(Mark { token: claimed.token, next_offset: claimed.next_offset })
     }
 
     /// A batch is committed up to these positions.
@@ -190,6 +230,16 @@ impl Claim {
         }
         Ok(list)
     }
+}
+
+fn read(row: &Row) -> Result<(Partition, Claimed), tokio_postgres::Error> {
+    let claimed = Claimed {
+        token: row.try_get("token")?,
+        next_offset: Offset(row.try_get("next_offset")?),
+        last_timestamp_ms: row.try_get("last_timestamp")?,
+        first_seen: row.try_get("first_seen")?,
+    };
+    Ok((Partition(row.try_get("partition")?), claimed))
 }
 
 #[cfg(test)]

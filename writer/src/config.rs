@@ -24,7 +24,7 @@ pub use problem::{Place, Problem};
 pub use reader::{PREFIX, Variables};
 pub use section::{
     BatchConfig, DeadLetterConfig, HttpConfig, KafkaConfig, LogConfig, LogFormat, RejectionConfig,
-    ShutdownConfig, SourceConfig, Start,
+    ShutdownConfig, SourceConfig, Start, WorkersConfig,
 };
 
 use reader::Reader;
@@ -40,6 +40,8 @@ pub struct Config {
     pub database: DatabaseConfig,
     /// How a message becomes rows.
     pub format: FormatConfig,
+    /// How many workers share the partitions.
+    pub workers: WorkersConfig,
     /// How large a batch may grow.
     pub batch: BatchConfig,
     /// How many rejections are too many.
@@ -80,6 +82,7 @@ impl Config {
         let kafka = section::kafka(&mut reader, source.as_ref());
         let database = database::database(&mut reader);
         let format = format::format(&mut reader);
+        let workers = section::workers(&mut reader);
         let batch = section::batch(&mut reader);
         let rejections = section::rejections(&mut reader);
         let dead_letters = section::dead_letters(&mut reader);
@@ -94,6 +97,7 @@ impl Config {
                     kafka,
                     database,
                     format,
+                    workers,
                     batch,
                     rejections,
                     dead_letters,

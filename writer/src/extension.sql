@@ -10,7 +10,7 @@ select current_user::text,
     union all
     select 'execute forebay.' || p.proname from pg_proc p
     where p.pronamespace = 'forebay'::regnamespace
-      and p.proname in ('claim', 'stage', 'merge', 'record_dead_letters', 'expire_dead_letters',
-                        'butler_resolve')
+      and p.proname in ('server_identity', 'heartbeat', 'open_session', 'owners', 'own', 'disown', 'claim',
+        'stage', 'merge', 'record_dead_letters', 'expire_dead_letters', 'butler_resolve')
       and not has_function_privilege(p.oid, 'execute')
     order by 1)

@@ -25,17 +25,22 @@ pub async fn hit(_name: &'static str) {}
 /// Parks this task for ever if `name` is armed and this is the hit that was asked for.
 #[cfg(feature = "failpoints")]
 pub async fn hit(name: &'static str) {
-    use std::io::Write as _;
     use std::sync::atomic::Ordering;
 
     let Some(armed) = ARMED.as_ref().filter(|armed| armed.name == name) else { return };
     if armed.left.fetch_sub(1, Ordering::SeqCst) == 1 {
-        let mut stderr = std::io::stderr().lock();
-        // Nobody is left to tell if this fails; the test that waits for the line times out.
-        let _ = writeln!(stderr, "failpoint hit: {name}").and_then(|()| stderr.flush());
-        drop(stderr);
+        tell(name);
         std::future::pending::<()>().await;
     }
+}
+
+#[cfg(feature = "failpoints")]
+fn tell(name: &str) {
+    use std::io::Write as _;
+
+    let mut stderr = std::io::stderr().lock();
+    // Nobody is left to tell if this fails; the test that waits for the line times out.
+    let _ = writeln!(stderr, "failpoint hit: {name}").and_then(|()| stderr.flush());
 }
 
 #[cfg(feature = "failpoints")]

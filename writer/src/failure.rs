@@ -3,14 +3,16 @@
 use rdkafka::error::KafkaError;
 
 use crate::catalog::CatalogError;
-use crate::claim::OutOfLog;
+use crate::claim::Surprise;
 use crate::consume::ConsumeError;
 use crate::decode::FormatError;
 use crate::extension::Unusable;
 use crate::health::Component;
 use crate::retry::Verdict;
+use crate::server::OldPrimary;
 use crate::session::DatabaseError;
 use crate::start::StartError;
+use crate::stopped_partition::PartitionStop;
 use crate::survey::SurveyError;
 
 /// Why a session's work ended.
@@ -37,9 +39,12 @@ pub enum Failure {
     /// The Kafka client can't be made.
     #[error("make a Kafka client: {0}")]
     Client(KafkaError),
-    /// The log does not have what progress says is next.
-    #[error("{}", join(.0))]
-    OutOfLog(Vec<OutOfLog>),
+    /// A look found progress or the server other than expected.
+    #[error("look at progress: {}", join(.0))]
+    Surprised(Vec<Surprise>),
+    /// The database is one that was left behind.
+    #[error(transparent)]
+    OldPrimary(#[from] OldPrimary),
     /// The consumer ended.
     #[error(transparent)]
     Consume(#[from] ConsumeError),
@@ -49,20 +54,9 @@ pub enum Failure {
          replica; a claim finds out"
     )]
     UnknownCommit,
-    /// A batch had so many rejections that a setting must be wrong.
-    #[error(
-        "{rejected} of a batch's {events} events were rejected, more than rejections.max_share \
-         allows; the batch was rolled back. The first reasons: {reasons}. Correct the producers, \
-         the format or the targets; or raise rejections.max_share to send them to the dead letters"
-    )]
-    TooManyRejections {
-        /// Events that were rejected.
-        rejected: usize,
-        /// Events of the batch.
-        events: usize,
-        /// The first few reasons.
-        reasons: String,
-    },
+    /// A batch had so many rejections that a setting must be wrong: its partitions.
+    #[error("{}", join(.0))]
+    TooManyRejections(Vec<PartitionStop>),
     /// The runtime lost a thread that it was to do something on.
     #[error("a background task ended early")]
     Background,
@@ -74,17 +68,20 @@ impl Failure {
         match self {
             Self::Database(error) => error.verdict(),
             Self::Consume(ConsumeError::Stop(_))
-            | Self::OutOfLog(_)
             | Self::Start(_)
             | Self::Extension(Unusable::Missing | Unusable::TooOld { .. })
             | Self::Encoding(_)
-            | Self::Format(_)
-            | Self::TooManyRejections { .. } => Verdict::Stop,
+            | Self::Format(_) => Verdict::Stop,
+            Self::Consume(ConsumeError::Partitions(_)) | Self::TooManyRejections(_) => {
+                Verdict::StopPartitions
+            }
             // A grant may come at any time, and is the world's, as a topic is.
             Self::Extension(Unusable::NoGrant { .. })
             | Self::Consume(ConsumeError::ClaimAgain(_))
             | Self::Survey(_)
             | Self::Client(_)
+            | Self::Surprised(_)
+            | Self::OldPrimary(_)
             | Self::UnknownCommit
             | Self::Background => Verdict::ClaimAgain,
         }
@@ -94,18 +91,28 @@ impl Failure {
     pub fn component(&self) -> Component {
         match self {
             Self::Database(error) if error.verdict() == Verdict::Fenced => Component::Claim,
+            Self::Surprised(_) => Component::Claim,
             Self::Database(_)
             | Self::Extension(_)
             | Self::Encoding(_)
             | Self::Format(_)
+            | Self::OldPrimary(_)
             | Self::UnknownCommit
-            | Self::TooManyRejections { .. }
+            | Self::TooManyRejections(_)
             | Self::Background => Component::Database,
-            Self::Survey(_)
-            | Self::Start(_)
-            | Self::Client(_)
-            | Self::OutOfLog(_)
-            | Self::Consume(_) => Component::Broker,
+            Self::Survey(_) | Self::Start(_) | Self::Client(_) | Self::Consume(_) => {
+                Component::Broker
+            }
+        }
+    }
+
+    /// The partitions that it stops, if it stops some.
+    pub fn stops(&self) -> &[PartitionStop] {
+        match self {
+            Self::Consume(ConsumeError::Partitions(stops)) | Self::TooManyRejections(stops) => {
+                stops
+            }
+            _ => &[],
         }
     }
 
@@ -135,6 +142,6 @@ impl From<CatalogError> for Failure {
 #[error("{0}")]
 pub struct LoudStop(pub String);
 
-fn join(errors: &[OutOfLog]) -> String {
+fn join<E: std::fmt::Display>(errors: &[E]) -> String {
     errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }

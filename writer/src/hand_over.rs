@@ -73,6 +73,8 @@ struct State<E> {
     open: Box<EventBatch>,
     spent: Spent,
     in_flight_bytes: usize,
+    /// What of the gauge is this one's.
+    shown_bytes: i64,
     stopped: bool,
     ended: Option<Option<E>>,
 }
@@ -84,6 +86,7 @@ impl<E> HandOver<E> {
             open: Box::default(),
             spent: Spent::default(),
             in_flight_bytes: 0,
+            shown_bytes: 0,
             stopped: false,
             ended: None,
         };
@@ -123,7 +126,7 @@ impl<E> HandOver<E> {
         let started = Instant::now();
         state.open.push(record, &self.decoder.format, &self.decoder.catalog);
         state.spent.decode += started.elapsed();
-        self.show(&state);
+        self.show(&mut state);
         drop(state);
         if was_empty {
             self.ready.notify_one();
@@ -170,11 +173,11 @@ impl<E> HandOver<E> {
                 if !state.open.is_empty() {
                     let batch = std::mem::replace(&mut state.open, spare);
                     state.in_flight_bytes = batch.byte_count();
-                    self.show(&state);
+                    self.show(&mut state);
                     self.room.notify_all();
                     return Taken::Batch(batch, state.spent);
                 }
-                self.show(&state);
+                self.show(&mut state);
                 if let Some(failure) = state.ended.take() {
                     return Taken::Ended(failure);
                 }
@@ -183,15 +186,24 @@ impl<E> HandOver<E> {
         }
     }
 
-    fn show(&self, state: &State<E>) {
+    /// The gauge is the sum over all workers.
+    fn show(&self, state: &mut State<E>) {
         let bytes = state.open.byte_count() + state.in_flight_bytes;
-        self.buffered_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+        let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
+        self.buffered_bytes.add(bytes - state.shown_bytes);
+        state.shown_bytes = bytes;
     }
 
     /// Decoding never panics by contract; if it does all the same, the consumer's thread ends and
     /// its batch with it, so a poisoned state is never merged.
     fn lock(&self) -> MutexGuard<'_, State<E>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<E> Drop for HandOver<E> {
+    fn drop(&mut self) {
+        self.buffered_bytes.sub(self.lock().shown_bytes);
     }
 }
 

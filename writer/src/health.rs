@@ -15,6 +15,8 @@ pub enum Component {
     Database,
     /// The claim on the partitions.
     Claim,
+    /// One partition.
+    Partition,
 }
 
 impl fmt::Display for Component {
@@ -23,6 +25,7 @@ impl fmt::Display for Component {
             Self::Broker => "broker",
             Self::Database => "database",
             Self::Claim => "claim",
+            Self::Partition => "partition",
         })
     }
 }

@@ -9,8 +9,9 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tokio::net::TcpListener;
 
-use crate::health::Health;
+use crate::health::{Component, Health, Status};
 use crate::metrics::Metrics;
+use crate::stopped_partition::StoppedPartitions;
 
 /// What the endpoints show.
 #[derive(Clone)]
@@ -19,6 +20,8 @@ pub struct Shown {
     pub metrics: Arc<Metrics>,
     /// The health.
     pub health: Arc<Health>,
+    /// What is stopped.
+    pub stopped: Arc<StoppedPartitions>,
 }
 
 /// Serves until the process ends.
@@ -39,9 +42,15 @@ async fn metrics(State(shown): State<Shown>) -> Response {
     }
 }
 
-/// 200 if every component is ready, else 503; a JSON list of components either way.
+/// 200 if every component is ready and no partition is stopped, else 503; a JSON list of components
+/// and stopped partitions either way.
 async fn readyz(State(shown): State<Shown>) -> Response {
-    let statuses = shown.health.statuses();
+    let mut statuses = shown.health.statuses();
+    statuses.extend(shown.stopped.all().into_iter().map(|stop| Status {
+        component: Component::Partition,
+        ready: false,
+        reason: Some(stop.to_string()),
+    }));
     let ready = statuses.iter().all(|status| status.ready);
     let code = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     match serde_json::to_string(&statuses) {

@@ -50,6 +50,20 @@ const SETTINGS: &[(&str, &str)] = &[
 /// # Errors
 /// If librdkafka refuses a setting, or has no resources.
 pub fn consumer(config: &KafkaConfig, reporter: Reporter) -> KafkaResult<KafkaConsumer> {
+    KafkaConsumer::from_config_and_context(&settings(config), reporter)
+}
+
+/// A new consumer that is asked about topics, and never polled: it keeps no statistics.
+///
+/// # Errors
+/// As [`consumer`].
+pub fn watcher(config: &KafkaConfig, reporter: Reporter) -> KafkaResult<KafkaConsumer> {
+    let mut settings = settings(config);
+    settings.set("statistics.interval.ms", "0");
+    KafkaConsumer::from_config_and_context(&settings, reporter)
+}
+
+fn settings(config: &KafkaConfig) -> ClientConfig {
     let mut settings = ClientConfig::new();
     for (name, value) in SETTINGS {
         settings.set(*name, *value);
@@ -58,7 +72,7 @@ pub fn consumer(config: &KafkaConfig, reporter: Reporter) -> KafkaResult<KafkaCo
     settings.set("group.id", &config.group_id);
     settings.set("client.id", "forebay");
     settings.set_log_level(RDKafkaLogLevel::Info);
-    KafkaConsumer::from_config_and_context(&settings, reporter)
+    settings
 }
 
 /// Passes on what librdkafka says of itself.

@@ -34,20 +34,27 @@ impl Standing {
     }
 }
 
-/// The standing of every claimed partition.
+/// The standing of every claimed partition, and the worker that claimed it.
 #[derive(Debug, Default)]
-pub struct Lag(Mutex<BTreeMap<(Topic, Partition), Standing>>);
+pub struct Lag(Mutex<BTreeMap<(Topic, Partition), (usize, Standing)>>);
 
 impl Lag {
-    /// A claim says where its partitions stand; those of an earlier claim are forgotten.
-    pub fn claimed(&self, standings: impl IntoIterator<Item = ((Topic, Partition), Standing)>) {
-        *self.lock() = standings.into_iter().collect();
+    /// A worker's claim says where its partitions stand; those of an earlier claim of that worker
+    /// are forgotten.
+    pub fn claimed(
+        &self,
+        worker: usize,
+        standings: impl IntoIterator<Item = ((Topic, Partition), Standing)>,
+    ) {
+        let mut all = self.lock();
+        all.retain(|_, (owner, _)| *owner != worker);
+        all.extend(standings.into_iter().map(|(key, standing)| (key, (worker, standing))));
     }
 
     /// The broker says where a partition ends.
     pub fn ends_at(&self, topic: &str, partition: Partition, end: Offset) {
         let key = (Topic::from(topic), partition);
-        if let Some(standing) = self.lock().get_mut(&key) {
+        if let Some((_, standing)) = self.lock().get_mut(&key) {
             standing.end = standing.end.max(end);
         }
     }
@@ -60,7 +67,7 @@ impl Lag {
         next_offset: Offset,
         last_timestamp_ms: Option<i64>,
     ) {
-        if let Some(standing) = self.lock().get_mut(&(topic.clone(), partition)) {
+        if let Some((_, standing)) = self.lock().get_mut(&(topic.clone(), partition)) {
             standing.next_offset = next_offset;
             standing.end = standing.end.max(next_offset);
             standing.last_timestamp_ms = last_timestamp_ms.or(standing.last_timestamp_ms);
@@ -69,15 +76,15 @@ impl Lag {
 
     /// Offsets still to be merged, of all partitions.
     pub fn total_offsets(&self) -> i64 {
-        self.lock().values().map(Standing::offsets).sum()
+        self.lock().values().map(|(_, standing)| standing.offsets()).sum()
     }
 
     /// Every partition's standing.
     pub fn standings(&self) -> Vec<((Topic, Partition), Standing)> {
-        self.lock().iter().map(|(key, standing)| (key.clone(), *standing)).collect()
+        self.lock().iter().map(|(key, (_, standing))| (key.clone(), *standing)).collect()
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<(Topic, Partition), Standing>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<(Topic, Partition), (usize, Standing)>> {
         self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
@@ -92,7 +99,7 @@ mod tests {
         let lag = Lag::default();
         let topic = Topic::from("t");
         let standing = Standing { next_offset: Offset(5), end: Offset(8), last_timestamp_ms: None };
-        lag.claimed([((topic.clone(), Partition(0)), standing)]);
+        lag.claimed(0, [((topic.clone(), Partition(0)), standing)]);
         assert_eq!(lag.total_offsets(), 3);
         assert_eq!(standing.seconds(10_000), None);
         lag.merged(&topic, Partition(0), Offset(6), Some(4_000));

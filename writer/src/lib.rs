@@ -9,8 +9,9 @@
 //! 5. [`merge`] calls the merge, [`dead_letter`] keeps what was rejected.
 //! 6. [`acknowledge`] counts, logs, and tells the broker, after the commit.
 //!
-//! A [`worker`] does all of it for one claim; [`pipeline`] decides what happens between claims, by
-//! the tables in [`retry`] and [`consume::verdict`].
+//! A [`worker`] does all of it for one claim of the partitions that [`ownership`] gives it;
+//! [`pipeline`] decides what happens between claims, by the tables in [`retry`] and
+//! [`consume::verdict`]; a [`process`] has one pipeline per worker.
 #![forbid(unsafe_code)]
 
 pub mod acknowledge;
@@ -36,12 +37,15 @@ pub mod health;
 pub mod http;
 pub mod json;
 pub mod kafka;
+pub mod known_progress;
 pub mod lag;
 pub mod logging;
 pub mod merge;
 pub mod metrics;
+pub mod ownership;
 pub mod pipeline;
 pub mod position;
+pub mod process;
 pub mod record;
 pub mod record_hash;
 pub mod reject;
@@ -49,10 +53,12 @@ pub mod rejection;
 pub mod resolve;
 pub mod retry;
 pub mod run;
+pub mod server;
 pub mod session;
 pub mod stage;
 pub mod start;
 pub mod status;
+pub mod stopped_partition;
 pub mod survey;
 #[cfg(test)]
 mod testing;

@@ -35,6 +35,14 @@ pub const MERGES_TOTAL: &str = "forebay_merges_total";
 pub const SUBTRANSACTIONS_TOTAL: &str = "forebay_merge_subtransactions_total";
 /// Batches tried again on the same session, by SQLSTATE.
 pub const RETRIES_TOTAL: &str = "forebay_retries_total";
+/// Writers of the source that live and can take partitions.
+pub const LIVE_WRITERS: &str = "forebay_live_writers";
+/// Partitions that this process owns.
+pub const OWNED_PARTITIONS: &str = "forebay_owned_partitions";
+/// Partitions that this process began to own.
+pub const TAKE_OVERS_TOTAL: &str = "forebay_take_overs_total";
+/// Partitions that this process gave back.
+pub const GIVE_BACKS_TOTAL: &str = "forebay_give_backs_total";
 /// Claims that succeeded.
 pub const CLAIMS_TOTAL: &str = "forebay_claims_total";
 /// Claims that found progress below what was committed.
@@ -43,6 +51,8 @@ pub const REWINDS_TOTAL: &str = "forebay_rewinds_total";
 pub const FENCED_MERGES_TOTAL: &str = "forebay_fenced_merges_total";
 /// Commits of unknown outcome.
 pub const UNKNOWN_COMMITS_TOTAL: &str = "forebay_unknown_commits_total";
+/// Partitions that are stopped until a person acts, by topic and partition.
+pub const STOPPED_PARTITIONS: &str = "forebay_stopped_partitions";
 /// Bytes that are buffered.
 pub const BUFFERED_BYTES: &str = "forebay_buffered_bytes";
 /// Errors of the consumer, by librdkafka's name.
@@ -81,6 +91,14 @@ pub struct Metrics {
     pub subtransactions: IntCounter,
     /// Labels: sqlstate.
     pub retries: IntCounterVec,
+    /// Writers of the source.
+    pub live_writers: IntGauge,
+    /// Partitions owned.
+    pub owned_partitions: IntGauge,
+    /// Partitions taken.
+    pub take_overs: IntCounter,
+    /// Partitions given back.
+    pub give_backs: IntCounter,
     /// Successful claims.
     pub claims: IntCounter,
     /// Progress that went back.
@@ -89,6 +107,8 @@ pub struct Metrics {
     pub fenced_merges: IntCounter,
     /// Commits of unknown outcome.
     pub unknown_commits: IntCounter,
+    /// Labels: topic, partition. 1 while it is stopped.
+    pub stopped_partitions: IntGaugeVec,
     /// Bytes of the open batch and the one in flight.
     pub buffered_bytes: IntGauge,
     /// Labels: code.
@@ -133,10 +153,21 @@ impl Metrics {
             merges: add.counters(MERGES_TOTAL, "Merges by path", &["path"])?,
             subtransactions: add.counter(SUBTRANSACTIONS_TOTAL, "Subtransactions of merges")?,
             retries: add.counters(RETRIES_TOTAL, "Batches tried again", &["sqlstate"])?,
+            live_writers: add.int_gauge(LIVE_WRITERS, "Live writers of the source")?,
+            owned_partitions: add
+                .int_gauge(OWNED_PARTITIONS, "Partitions that this process owns")?,
+            take_overs: add
+                .counter(TAKE_OVERS_TOTAL, "Partitions that this process began to own")?,
+            give_backs: add.counter(GIVE_BACKS_TOTAL, "Partitions that this process gave back")?,
             claims: add.counter(CLAIMS_TOTAL, "Successful claims")?,
             rewinds: add.counter(REWINDS_TOTAL, "Partitions whose stored progress went back")?,
             fenced_merges: add.counter(FENCED_MERGES_TOTAL, "Merges that were fenced off")?,
             unknown_commits: add.counter(UNKNOWN_COMMITS_TOTAL, "Commits of unknown outcome")?,
+            stopped_partitions: add.int_gauges(
+                STOPPED_PARTITIONS,
+                "1 for each partition that is stopped until a person acts",
+                partition,
+            )?,
             buffered_bytes: add.int_gauge(BUFFERED_BYTES, "Bytes read and not yet committed")?,
             consumer_errors: add.counters(
                 CONSUMER_ERRORS_TOTAL,
@@ -265,12 +296,12 @@ mod tests {
     fn shows_the_lag_of_claimed_partitions() {
         let metrics = Metrics::new().unwrap();
         let standing = Standing { next_offset: Offset(2), end: Offset(5), last_timestamp_ms: None };
-        metrics.lag.claimed([((Topic::from("t"), Partition(3)), standing)]);
+        metrics.lag.claimed(0, [((Topic::from("t"), Partition(3)), standing)]);
         let text = metrics.render().unwrap();
         let line = format!("{CONSUMER_LAG_OFFSETS}{{partition=\"3\",topic=\"t\"}} 3");
         assert!(text.contains(&line), "{text}");
         assert!(!text.contains(&format!("{CONSUMER_LAG_SECONDS}{{")));
-        metrics.lag.claimed([]);
+        metrics.lag.claimed(0, []);
         assert!(!metrics.render().unwrap().contains(&line));
     }
 }

@@ -8,8 +8,12 @@
 pub enum Place {
     /// Connecting, and looking at what is there.
     Connect,
+    /// Looking who lives and who owns what; taking and giving back partitions.
+    Own,
     /// Claiming partitions.
     Claim,
+    /// Looking whether progress and the server are as expected.
+    Look,
     /// Beginning a batch's transaction and taking a slot.
     Stage,
     /// Copying rows into a staging table.
@@ -25,7 +29,7 @@ pub enum Place {
     /// Committing.
     Commit,
     /// Showing a person what is there.
-    Look,
+    Show,
 }
 
 impl Place {
@@ -33,7 +37,9 @@ impl Place {
     pub fn verb(self) -> &'static str {
         match self {
             Self::Connect => "connect to the database",
+            Self::Own => "own partitions",
             Self::Claim => "claim partitions",
+            Self::Look => "look at progress",
             Self::Stage => "stage batch",
             Self::Copy => "copy batch",
             Self::Resolve => "resolve batch",
@@ -41,7 +47,7 @@ impl Place {
             Self::DeadLetters => "record dead letters",
             Self::Expire => "delete old dead letters",
             Self::Commit => "commit batch",
-            Self::Look => "look at the database",
+            Self::Show => "look at the database",
         }
     }
 }
@@ -53,8 +59,10 @@ pub enum Verdict {
     SameBatch,
     /// Drop session and buffers, connect and claim again.
     ClaimAgain,
-    /// Claim again, and not soon: another writer has the partitions.
+    /// Claim again what this writer still owns: another has claimed since.
     Fenced,
+    /// Stop these partitions, and claim the others again; a person has to look.
+    StopPartitions,
     /// Stop the process; a person has to look.
     Stop,
 }
@@ -62,18 +70,21 @@ pub enum Verdict {
 /// A merge with a token that is not the partition's any more.
 pub const FENCED: &str = "FB001";
 
+/// A claim of a topic whose progress belongs to another Kafka cluster.
+pub const OTHER_CLUSTER: &str = "55000";
+
 /// Judges an error. No SQLSTATE means that the connection is gone or did not answer in time.
 pub fn verdict(place: Place, sqlstate: Option<&str>) -> Verdict {
-    use Verdict::{ClaimAgain, Fenced, SameBatch, Stop};
+    use Verdict::{ClaimAgain, Fenced, SameBatch, StopPartitions};
 
     let Some(sqlstate) = sqlstate else { return ClaimAgain };
     let class = sqlstate.get(..2).unwrap_or_default();
     match (place, sqlstate, class) {
         (_, FENCED, _) => Fenced,
         // The topic belongs to another Kafka cluster than the progress that is stored.
-        (Place::Claim, "55000", _) => Stop,
+        (Place::Claim, OTHER_CLUSTER, _) => StopPartitions,
         // Nothing is buffered yet that could be tried again.
-        (Place::Connect | Place::Claim, _, _) => ClaimAgain,
+        (Place::Connect | Place::Own | Place::Claim | Place::Look, _, _) => ClaimAgain,
         // Serialization failure, deadlock, lock not available, statement timeout or cancel.
         (_, "40001" | "40P01" | "55P03" | "57014", _) => SameBatch,
         // Staged rows are missing: whatever emptied the tables, staging anew fills them.
@@ -92,7 +103,7 @@ mod tests {
 
     #[test]
     fn judges_by_sqlstate_and_place() {
-        use Verdict::{ClaimAgain, Fenced, SameBatch, Stop};
+        use Verdict::{ClaimAgain, Fenced, SameBatch, StopPartitions};
         let table = [
             (Place::Merge, Some("40001"), SameBatch),
             (Place::Merge, Some("40P01"), SameBatch),
@@ -110,7 +121,9 @@ mod tests {
             (Place::Commit, None, ClaimAgain),
             (Place::Connect, Some("53300"), ClaimAgain),
             (Place::Claim, Some("40P01"), ClaimAgain),
-            (Place::Claim, Some("55000"), Stop),
+            (Place::Claim, Some("55000"), StopPartitions),
+            (Place::Own, Some("55P03"), ClaimAgain),
+            (Place::Look, Some("57014"), ClaimAgain),
             (Place::Merge, Some("XX000"), ClaimAgain),
             (Place::Merge, Some("?"), ClaimAgain),
         ];

@@ -13,7 +13,8 @@ use crate::failure::LoudStop;
 use crate::health::Health;
 use crate::http::{Shown, serve};
 use crate::metrics::Metrics;
-use crate::pipeline;
+use crate::process;
+use crate::stopped_partition::StoppedPartitions;
 use crate::worker::Surroundings;
 
 /// Runs the writer until a signal or a loud stop.
@@ -25,6 +26,7 @@ pub async fn run(config: Config) -> Result<(), LoudStop> {
     let shutdown = watch_signals().map_err(|error| refused("listen for signals", &error))?;
     let metrics = Metrics::new().map_err(|error| refused("register metrics", &error))?;
     let (metrics, health) = (Arc::new(metrics), Arc::new(Health::default()));
+    let stopped = Arc::new(StoppedPartitions::new(metrics.stopped_partitions.clone()));
     let listen = config.http.listen;
     let listener = TcpListener::bind(listen).await.map_err(|error| {
         refused(&format!("listen on {listen} (choose another http.listen)"), &error)
@@ -37,7 +39,8 @@ pub async fn run(config: Config) -> Result<(), LoudStop> {
         %address,
         "forebay writer starts; /metrics, /healthz and /readyz are served"
     );
-    let shown = Shown { metrics: metrics.clone(), health: health.clone() };
+    let shown =
+        Shown { metrics: metrics.clone(), health: health.clone(), stopped: stopped.clone() };
     tokio::spawn(async move {
         if let Err(cause) = serve(listener, shown).await {
             error!("serve metrics and health: {cause}");
@@ -47,7 +50,7 @@ pub async fn run(config: Config) -> Result<(), LoudStop> {
     if let Some(retention) = config.dead_letters.retention {
         tokio::spawn(dead_letter_expiry::run(retention, config.clone(), metrics.clone()));
     }
-    pipeline::run(Surroundings { config, metrics, health, shutdown }).await?;
+    process::run(Surroundings::new(config, metrics, health, stopped, shutdown)).await?;
     info!("forebay writer ends");
     Ok(())
 }

@@ -2,6 +2,7 @@
 //!
 //! All of it blocks, within bounds: call it where blocking is allowed.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use rdkafka::consumer::Consumer as _;
@@ -10,12 +11,12 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use crate::kafka::{ANSWER_TIMEOUT, KafkaConsumer};
 use crate::position::{Offset, Partition, Topic};
 
-/// The partitions of all topics.
+/// Partitions as the broker has them.
 #[derive(Debug)]
 pub struct Survey {
     /// The id of the Kafka cluster.
     pub cluster_id: Option<String>,
-    /// Every partition, by (topic, partition).
+    /// By (topic, partition).
     pub partitions: Vec<Surveyed>,
 }
 
@@ -81,31 +82,22 @@ struct Asking<'a> {
     servers: &'a str,
 }
 
-/// Looks at all topics.
+/// Looks at these partitions.
 ///
 /// # Errors
 /// The first thing that is missing.
 pub fn survey(
     consumer: &KafkaConsumer,
     servers: &str,
-    topics: &[String],
+    keys: &BTreeSet<(Topic, Partition)>,
 ) -> Result<Survey, SurveyError> {
     let asking = Asking { consumer, servers };
-    let mut partitions = Vec::new();
-    for topic in topics {
-        let numbers = asking.partitions(topic)?;
-        for number in numbers {
-            let (low, high) = asking.watermarks(topic, number)?;
-            partitions.push(Surveyed {
-                topic: Topic::from(topic.as_str()),
-                partition: number,
-                low,
-                high,
-                start: low,
-            });
-        }
+    let mut partitions = Vec::with_capacity(keys.len());
+    for (topic, partition) in keys {
+        let (low, high) = asking.watermarks(topic.as_str(), *partition)?;
+        let (topic, partition) = (topic.clone(), *partition);
+        partitions.push(Surveyed { topic, partition, low, high, start: low });
     }
-    partitions.sort_by(|a, b| (&a.topic, a.partition).cmp(&(&b.topic, b.partition)));
     Ok(Survey { cluster_id: consumer.client().fetch_cluster_id(ANSWER_TIMEOUT), partitions })
 }
 

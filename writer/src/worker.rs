@@ -1,108 +1,133 @@
-//! One session's work: claim, read, and merge batch after batch, until something is lost.
+//! One claim's work: claim, read, and merge batch after batch, until something is lost or is to
+//! change.
 //!
-//! All that a worker holds belongs to its claim: session, catalog, consumer, buffers. When it ends
-//! by a failure, all of it is dropped.
+//! All that a worker holds belongs to its claim: catalog, consumer, buffers. When it ends by a
+//! failure, all of it is dropped, with the session. When it only is to own other partitions, it
+//! merges what is read, and its session goes on to the next claim.
 
 mod begin;
+mod open;
+mod owned;
+mod reading;
+mod surroundings;
 mod transaction;
+mod watch;
 
-use std::sync::Arc;
-use std::thread::JoinHandle;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::time::{Interval, MissedTickBehavior};
 use tracing::warn;
 
 use crate::acknowledge::{Committed, acknowledge};
 use crate::backoff::{Backoff, shown};
 use crate::claim::Claim;
-use crate::config::Config;
 use crate::consume::ConsumeError;
 use crate::event_batch::EventBatch;
 use crate::failpoint;
 use crate::failure::Failure;
-use crate::hand_over::{Decoder, HandOver, Spent, Taken};
-use crate::health::{Component, Health};
-use crate::kafka::KafkaConsumer;
-use crate::metrics::Metrics;
+use crate::hand_over::{Spent, Taken};
+use crate::health::Component;
+use crate::ownership::{Key, Wanted};
 use crate::retry::{Place, Verdict};
 use crate::session::Session;
+
+pub use open::{Database, open_database};
+pub use surroundings::Surroundings;
+
+use owned::Owned;
+use reading::Reading;
 
 /// How often a batch is tried again on the same session.
 const RETRIES: u32 = 8;
 
-/// How long the Kafka client may take to say goodbye.
-const GOODBYE: Duration = Duration::from_secs(3);
-
-/// What all workers of a process share.
-#[derive(Clone)]
-pub struct Surroundings {
-    /// The configuration.
-    pub config: Arc<Config>,
-    /// The metrics.
-    pub metrics: Arc<Metrics>,
-    /// The health.
-    pub health: Arc<Health>,
-    /// Turns true when the process is to end.
-    pub shutdown: watch::Receiver<bool>,
-}
+/// How often a worker looks whether all is as it expects, also when nothing arrives.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// A worker with its claim.
 pub struct Worker {
     surroundings: Surroundings,
-    session: Session,
-    decoder: Decoder,
+    number: usize,
+    database: Database,
+    /// What it is to own.
+    wanted: BTreeSet<Key>,
+    /// What of that its session owns: the partitions of its claim, and stopped ones.
+    owned: Owned,
     claim: Claim,
-    consumer: Arc<KafkaConsumer>,
-    hand_over: Arc<HandOver<ConsumeError>>,
-    thread: Option<JoinHandle<()>>,
+    /// None if there is nothing to read.
+    reading: Option<Reading>,
+}
+
+/// Why a worker ended without a failure. What was read is merged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// The process is to end.
+    ShutDown,
+    /// It is to own other partitions than it does.
+    Changed,
+}
+
+/// What a worker has to do next.
+enum Next {
+    Lost(Failure),
+    End(Ended),
+    Look,
+    Taken(Taken<ConsumeError>),
 }
 
 impl Worker {
-    /// The claim, with what was committed under it.
-    pub fn claim(&self) -> &Claim {
-        &self.claim
-    }
-
-    /// Merges batch after batch. After a shutdown it merges what is read already, and returns.
+    /// Merges batch after batch. After a shutdown or a change of what it is to own, it merges what
+    /// is read already, and returns.
     ///
     /// # Errors
-    /// What ended it. `merged` has been called for each committed batch until then.
-    pub async fn work(&mut self, mut merged: impl FnMut(&Claim)) -> Result<(), Failure> {
-        let mut shutdown = self.surroundings.shutdown.clone();
-        let mut draining = false;
+    /// What ended it.
+    pub async fn work(&mut self, wanted: &mut Wanted) -> Result<Ended, Failure> {
+        let mut ended = None;
+        let mut looks = looks();
         let mut spare = Box::new(EventBatch::new());
         loop {
-            let taken = tokio::select! {
-                biased;
-                reason = self.session.lost() => return Err(Failure::Database((*reason).clone())),
-                _ = shutdown.wait_for(|stop| *stop), if !draining => {
-                    draining = true;
-                    self.hand_over.stop();
-                    continue;
-                }
-                taken = self.hand_over.take(std::mem::take(&mut spare)) => taken,
-            };
-            match taken {
-                Taken::Batch(batch, spent) => {
-                    spare = self.merge(batch, spent).await?;
-                    merged(&self.claim);
-                }
-                Taken::Ended(None) => return Ok(()),
-                Taken::Ended(Some(failure)) => return Err(failure.into()),
+            match self.next(wanted, &mut looks, &mut spare, ended).await {
+                Next::Lost(failure) => return Err(failure),
+                Next::End(why) => ended = Some(why),
+                Next::Look => ended = self.look().await?.then_some(Ended::Changed),
+                Next::Taken(Taken::Batch(batch, spent)) => spare = self.merge(batch, spent).await?,
+                Next::Taken(Taken::Ended(Some(failure))) => return Err(failure.into()),
+                // Nobody but this loop tells the consumer to stop.
+                Next::Taken(Taken::Ended(None)) => return ended.ok_or(Failure::Background),
+            }
+            if ended.is_some() {
+                self.stop_reading();
             }
         }
     }
 
-    /// Lets the Kafka client send what it still has to, within a bound.
-    pub async fn say_goodbye(mut self) {
-        let Some(thread) = self.thread.take() else { return };
-        // The thread's is the last reference then, and the consumer is closed there.
-        drop(self);
-        let joined = tokio::task::spawn_blocking(move || thread.join());
-        if tokio::time::timeout(GOODBYE, joined).await.is_err() {
-            warn!("the Kafka client did not end in time; offsets at the broker may be old");
+    /// Waits for what comes next; once the worker is to end, for what was read alone.
+    async fn next(
+        &self,
+        wanted: &mut Wanted,
+        looks: &mut Interval,
+        spare: &mut Box<EventBatch>,
+        ended: Option<Ended>,
+    ) -> Next {
+        let mut shutdown = self.surroundings.shutdown.clone();
+        tokio::select! {
+            biased;
+            reason = self.session().lost() => Next::Lost(Failure::Database((*reason).clone())),
+            _ = shutdown.wait_for(|stop| *stop), if ended.is_none() => Next::End(Ended::ShutDown),
+            _ = wanted.wait_for(|wanted| self.is_other(wanted.as_ref())), if ended.is_none() => {
+                Next::End(Ended::Changed)
+            }
+            _ = looks.tick(), if ended.is_none() => Next::Look,
+            taken = self.take(std::mem::take(spare), ended.is_some()) => Next::Taken(taken),
         }
+    }
+
+    fn session(&self) -> &Session {
+        &self.database.session
+    }
+
+    fn is_other(&self, wanted: Option<&BTreeSet<Key>>) -> bool {
+        wanted.is_some_and(|wanted| *wanted != self.wanted)
     }
 
     /// Merges one batch, again and again if it is the world's fault. Gives the batch back, to be
@@ -119,6 +144,9 @@ impl Worker {
                 Ok(committed) => break committed,
                 Err(failure) => failure,
             };
+            if failure.leaves_commit_unknown() {
+                self.surroundings.known().in_doubt(&batch.positions());
+            }
             if failure.verdict() != Verdict::SameBatch || backoff.attempts() >= RETRIES {
                 return Err(failure);
             }
@@ -141,7 +169,7 @@ impl Worker {
         health.down(Component::Database, failure.to_string());
         let wait = backoff.wait();
         warn!("{failure}; trying the same batch again in {}", shown(wait));
-        self.session.roll_back(Place::Stage).await?;
+        self.session().roll_back(Place::Stage).await?;
         tokio::time::sleep(wait).await;
         Ok(())
     }
@@ -149,12 +177,17 @@ impl Worker {
     async fn acknowledge(&mut self, batch: &EventBatch, spent: Spent, committed: &Committed) {
         failpoint::hit(failpoint::ACKNOWLEDGE_BEFORE).await;
         self.claim.advance(&committed.positions);
-        acknowledge(&self.consumer, &self.surroundings.metrics, batch, spent, committed);
+        self.surroundings.known().committed(&committed.positions);
+        if let Some(reading) = &self.reading {
+            let metrics = &self.surroundings.metrics;
+            acknowledge(reading.consumer(), metrics, batch, spent, committed);
+        }
     }
 }
 
-impl Drop for Worker {
-    fn drop(&mut self) {
-        self.hand_over.stop();
-    }
+/// Ticks for looks; the first comes after a while.
+fn looks() -> Interval {
+    let mut looks = tokio::time::interval_at(tokio::time::Instant::now() + LOOK, LOOK);
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    looks
 }

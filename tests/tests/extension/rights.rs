@@ -29,6 +29,11 @@ async fn a_writer_does_nothing_but_stage_and_merge() -> Result<()> {
         "select forebay.register_target('t'::regclass, null, 'ignore', null, null)",
         "select forebay.create_staging(1, 't'::regclass, 0)",
         "select forebay.end_claimants('source', 'topic', '{0}')",
+        "select forebay.end_owners('source', 'topic', '{0}', '0')",
+        "select * from forebay.writer_heartbeat",
+        "update forebay.writer_session set worker = 1",
+        "insert into forebay.writer_session (backend_pid, backend_start, writer, worker) \
+         select pid, backend_start, gen_random_uuid(), 0 from pg_stat_activity",
         "select forebay.butler_resolve_staged(0, 'public', 0)",
     ] {
         let error = writer.batch_execute(forbidden).await.err().context(forbidden)?;

@@ -40,6 +40,13 @@ pub struct KafkaConfig {
     pub group_id: String,
 }
 
+/// The workers of a process.
+#[derive(Debug, Clone)]
+pub struct WorkersConfig {
+    /// How many: each has a connection, batches and a share of the partitions of its own.
+    pub count: usize,
+}
+
 /// How large a batch may grow while the one before it is merged.
 #[derive(Debug, Clone)]
 pub struct BatchConfig {
@@ -150,6 +157,11 @@ pub(super) fn kafka(reader: &mut Reader<'_>, source: Option<&SourceConfig>) -> O
     let group_id = value::text(reader, "kafka", "group_id");
     let group_id = group_id.or_else(|| source.map(|source| format!("forebay.{}", source.name)));
     Some(KafkaConfig { bootstrap_servers: bootstrap_servers?, group_id: group_id? })
+}
+
+pub(super) fn workers(reader: &mut Reader<'_>) -> WorkersConfig {
+    let count = value::count(reader, "workers", "count", 1, (1, 64));
+    WorkersConfig { count: usize::try_from(count).unwrap_or(1) }
 }
 
 pub(super) fn batch(reader: &mut Reader<'_>) -> BatchConfig {

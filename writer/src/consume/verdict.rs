@@ -2,6 +2,8 @@
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 
+use crate::stopped_partition::PartitionStop;
+
 /// What to do next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
@@ -19,9 +21,16 @@ pub enum ConsumeError {
     /// Another consumer may do better.
     #[error("{0}")]
     ClaimAgain(String),
+    /// These partitions can't go on; another consumer can read the others.
+    #[error("{}", join(.0))]
+    Partitions(Vec<PartitionStop>),
     /// Going on could lose or skip records.
     #[error("{0}")]
     Stop(String),
+}
+
+fn join(stops: &[PartitionStop]) -> String {
+    stops.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
 /// Judges an error.

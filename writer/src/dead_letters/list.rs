@@ -73,7 +73,7 @@ async fn query(
     let parameters: [&(dyn ToSql + Sync); 7] =
         [source, topic, partition, target, sqlstate, &since, limit];
     let sql = format!("with filtered as (\n{FILTERED}\n)\n{select}");
-    session.within(Place::Look, session.client().query(&sql, &parameters)).await
+    session.within(Place::Show, session.client().query(&sql, &parameters)).await
 }
 
 fn letter_cells(row: &Row) -> Result<Vec<String>, Error> {
@@ -134,5 +134,5 @@ fn text(row: &Row, column: &str) -> Result<String, Error> {
 }
 
 fn answer(error: Error) -> DatabaseError {
-    DatabaseError::answer(Place::Look, error.to_string())
+    DatabaseError::answer(Place::Show, error.to_string())
 }

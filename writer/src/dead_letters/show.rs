@@ -66,9 +66,9 @@ async fn find(dsn: Dsn, arguments: &ShowArguments) -> Result<Vec<Letter>, Databa
     };
     let parameters: [&(dyn ToSql + Sync); 5] =
         [&id, &topic, &partition, &offset, &arguments.source];
-    let rows = session.within(Place::Look, session.client().query(SHOW, &parameters)).await?;
+    let rows = session.within(Place::Show, session.client().query(SHOW, &parameters)).await?;
     rows.iter()
         .map(Letter::read)
         .collect::<Result<_, _>>()
-        .map_err(|error| DatabaseError::answer(Place::Look, error.to_string()))
+        .map_err(|error| DatabaseError::answer(Place::Show, error.to_string()))
 }

@@ -1,5 +1,6 @@
 //! Looks at the broker.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +9,8 @@ use crate::config::Config;
 use crate::health::Health;
 use crate::kafka::{self, Reporter};
 use crate::metrics::Metrics;
-use crate::survey::survey;
+use crate::position::Topic;
+use crate::survey::{partitions, survey};
 
 /// How long all of the looking may take.
 const BOUND: Duration = Duration::from_secs(20);
@@ -21,8 +23,13 @@ pub async fn look(config: &Config) -> Part<Broker> {
         let metrics = Metrics::new().map_err(|error| error.to_string())?;
         let reporter = Reporter::new(Arc::new(metrics), Arc::new(Health::default()));
         let consumer = kafka::consumer(&kafka, reporter).map_err(|error| error.to_string())?;
-        let survey = survey(&consumer, &kafka.bootstrap_servers, &topics)
-            .map_err(|error| error.to_string())?;
+        let servers = kafka.bootstrap_servers.as_str();
+        let mut keys = BTreeSet::new();
+        for topic in &topics {
+            let found = partitions(&consumer, servers, topic).map_err(|error| error.to_string())?;
+            keys.extend(found.into_iter().map(|one| (Topic::from(topic.as_str()), one)));
+        }
+        let survey = survey(&consumer, servers, &keys).map_err(|error| error.to_string())?;
         let ends = survey.partitions.into_iter();
         let ends = ends.map(|one| ((one.topic, one.partition), one.high)).collect();
         Ok(Broker { cluster_id: survey.cluster_id, ends })

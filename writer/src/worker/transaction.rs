@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::Worker;
 use crate::acknowledge::{Committed, Steps};
 use crate::dead_letter;
-use crate::event_batch::EventBatch;
+use crate::event_batch::{BatchPosition, EventBatch};
 use crate::failpoint;
 use crate::failure::Failure;
 use crate::merge::merge;
@@ -14,6 +14,7 @@ use crate::resolve::resolve;
 use crate::retry::Place;
 use crate::session::Commit;
 use crate::stage::stage;
+use crate::stopped_partition::PartitionStop;
 
 /// How many reasons a message about too many rejections names.
 const REASONS: usize = 3;
@@ -24,7 +25,7 @@ impl Worker {
     /// # Errors
     /// What went wrong; the transaction may be open then.
     pub(super) async fn transact(&self, batch: &EventBatch) -> Result<Committed, Failure> {
-        let (session, decoder) = (&self.session, &self.decoder);
+        let (session, decoder) = (self.session(), &self.database.decoder);
         let config = &self.surroundings.config;
         let source = config.source.name.as_str();
         let positions = batch.positions();
@@ -73,9 +74,18 @@ fn too_many(rejected: &Rejected, batch: &EventBatch) -> Failure {
         format!("{place}{} (SQLSTATE {})", reason.message, reason.sqlstate)
     };
     let reasons: Vec<String> = rejected.iter().take(REASONS).map(reason).collect();
-    Failure::TooManyRejections {
-        rejected: rejected.len(),
-        events: batch.event_count(),
-        reasons: reasons.join("; "),
-    }
+    let message = format!(
+        "{} of a batch's {} events were rejected, more than rejections.max_share allows; the batch \
+         was rolled back. The first reasons: {}. Correct the producers, the format or the targets, \
+         or raise rejections.max_share to send them to the dead letters; then start the writer again",
+        rejected.len(),
+        batch.event_count(),
+        reasons.join("; "),
+    );
+    let stop = |position: BatchPosition| PartitionStop {
+        topic: position.topic,
+        partition: position.partition,
+        message: message.clone(),
+    };
+    Failure::TooManyRejections(batch.positions().into_iter().map(stop).collect())
 }
