@@ -32,6 +32,10 @@ grant execute on function
     forebay.expire_dead_letters(text, interval, int4)
     to forebay_writer;
 grant select on forebay.target, forebay.staged_column, forebay.progress to forebay_writer;
+grant execute on function
+    forebay.resume(text, text, int4, int8, int8, text),
+    forebay.skip_unreadable(text, text, int4, int8, int8, text, text)
+    to forebay_admin, forebay_writer;
 
 grant select on forebay.progress, forebay.watermark to forebay_reader;
 grant execute on function forebay.outcome(text, text, int4, int8) to forebay_reader;

@@ -84,6 +84,12 @@ create function forebay.open_session(writer uuid, worker int4) returns void
     security definer
     set search_path = pg_catalog, pg_temp
 as $$
+    -- The writer has given it up; the server may not have noticed.
+    select pg_terminate_backend(a.pid, 2000)
+    from forebay.writer_session s
+    join lateral pg_stat_get_activity(s.backend_pid) a on a.backend_start = s.backend_start
+    where s.writer = open_session.writer and s.worker = open_session.worker
+      and a.pid <> pg_backend_pid() and a.wait_event is distinct from 'SyncRep';
     delete from forebay.writer_session s
     where not exists (
         select from pg_stat_get_activity(s.backend_pid) a where a.backend_start = s.backend_start);
@@ -95,7 +101,7 @@ as $$
             opened_at = excluded.opened_at
 $$;
 comment on function forebay.open_session(uuid, int4) is
-    'Enters this session as that of a writer''s worker, before it owns anything.';
+    'Enters this session as that of a writer''s worker, before it owns anything, and ends an earlier one of the same worker: it has one at a time.';
 
 create function forebay.ownership_key(source text, topic text, partition int4) returns int8
     language sql

@@ -82,6 +82,23 @@ $$;
 comment on function forebay.is_key_index(pg_catalog.pg_index, name[]) is
     'Whether an index is over exactly these columns and all rows.';
 
+create function forebay.is_spelt_one_way(target_relation oid, key name[]) returns boolean
+    language sql stable
+    set search_path = pg_catalog, pg_temp
+as $$
+    select coalesce(bool_and(p.amproc is not null and coalesce(c.collisdeterministic, true)), false)
+    from pg_index i
+    cross join lateral unnest(i.indclass::oid[], i.indcollation::oid[]) u(class, collated)
+    join pg_opclass o on o.oid = u.class
+    left join pg_amproc p on p.amprocfamily = o.opcfamily and p.amproclefttype = o.opcintype
+     and p.amprocrighttype = o.opcintype and p.amprocnum = 4
+     and p.amproc in ('btequalimage'::regproc, 'btvarstrequalimage'::regproc)
+    left join pg_collation c on c.oid = u.collated
+    where i.indrelid = target_relation and forebay.is_key_index(i, key)
+$$;
+comment on function forebay.is_spelt_one_way(oid, name[]) is
+    'Whether equal keys are the same value, as they are not in a collation that folds case, and of numeric: what is stored then is the first one.';
+
 create function forebay.has_default_operators(index pg_catalog.pg_index) returns boolean
     language sql stable
     set search_path = pg_catalog, pg_temp
@@ -257,6 +274,9 @@ as $$
                     where not has_table_privilege(c.relowner, c.oid, r.privilege) limit 1),
                 'forces_row_security', c.relforcerowsecurity
                     and not (select r.rolbypassrls or r.rolsuper from pg_roles r where r.oid = c.relowner),
+                'acted_on', exists (
+                    select from pg_constraint k
+                    where k.contype = 'f' and k.confrelid = c.oid and k.confdeltype in ('c', 'n', 'd')),
                 'referenced', exists (
                     select from pg_constraint k where k.contype = 'f' and k.confrelid = c.oid),
                 'why_walked', forebay.why_walked(c.oid, t.key),
@@ -266,6 +286,7 @@ as $$
                     select k.relname from pg_index i join pg_class k on k.oid = i.indexrelid
                     where i.indrelid = c.oid and i.indisunique and forebay.is_key_index(i, t.key)
                     order by i.indisprimary desc, k.relname limit 1),
+                'key_is_spelt_one_way', forebay.is_spelt_one_way(c.oid, t.key),
                 'version', t.version,
                 'compare', t.compare,
                 'columns', coalesce(forebay.describe_columns(c.oid), '[]'),

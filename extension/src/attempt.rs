@@ -76,6 +76,13 @@ impl Raised {
         self
     }
 
+    fn is_reported_again_as(&self, raised: &Raised) -> bool {
+        self.sqlstate == raised.sqlstate
+            && self.message == raised.message
+            && raised.table.is_none()
+            && raised.constraint.is_none()
+    }
+
     fn from_caught(caught: &CaughtError) -> Self {
         let report = match caught {
             CaughtError::PostgresError(report)
@@ -189,7 +196,8 @@ fn reporting_to<T>(reported: &mut Option<Raised>, work: impl FnOnce() -> T) -> T
     }
 }
 
-/// Called by `errfinish` for every report, notices too.
+/// Called by `errfinish` for every report, notices too. An error that passes through a function of this
+/// library is reported again, and does not say any more what it is about.
 unsafe extern "C-unwind" fn keep_reported(reported: *mut c_void) {
     // SAFETY: `reported` is the `Option<Raised>` that `reporting_to` linked, which outlives the
     // link. A report is under way, so there is one to copy; the copy goes to the transaction's
@@ -198,7 +206,7 @@ unsafe extern "C-unwind" fn keep_reported(reported: *mut c_void) {
         let report_context = pg_sys::MemoryContextSwitchTo(pg_sys::CurTransactionContext);
         let report = pg_sys::CopyErrorData();
         if (*report).elevel >= PgLogLevel::ERROR as i32 {
-            *reported.cast::<Option<Raised>>() = Some(Raised(Box::new(Report {
+            let raised = Raised(Box::new(Report {
                 sqlstate: sqlstate_text((*report).sqlerrcode),
                 message: text_of((*report).message).unwrap_or_default(),
                 detail: text_of((*report).detail).or_else(|| {
@@ -209,7 +217,11 @@ unsafe extern "C-unwind" fn keep_reported(reported: *mut c_void) {
                 table: text_of((*report).table_name),
                 column: text_of((*report).column_name),
                 constraint: text_of((*report).constraint_name),
-            })));
+            }));
+            let reported = &mut *reported.cast::<Option<Raised>>();
+            if !reported.as_ref().is_some_and(|first| first.is_reported_again_as(&raised)) {
+                *reported = Some(raised);
+            }
         }
         pg_sys::FreeErrorData(report);
         pg_sys::MemoryContextSwitchTo(report_context);

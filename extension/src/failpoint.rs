@@ -1,13 +1,14 @@
-//! What tests can do to a backend: stop it at a named point, make the merge a mutant, and choose what
+//! What tests can do to a backend: stop it or hold it up at a named point, make the merge a mutant, and choose what
 //! is worth a set. Without the feature `failpoints` nothing of it is left.
 
 #[cfg(feature = "failpoints")]
 mod armed {
     use std::ffi::CString;
 
-    use pgrx::{GucContext, GucFlags, GucRegistry, GucSetting, pg_sys};
+    use pgrx::{GucContext, GucFlags, GucRegistry, GucSetting, Spi, pg_sys};
 
     static FAILPOINT: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
+    static GATE: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
     static MUTANT: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
     static WALK_BELOW: GucSetting<i32> = GucSetting::<i32>::new(super::WALK_BELOW);
 
@@ -17,6 +18,14 @@ mod armed {
             c"The point at which the backend stops and waits to be killed or cancelled.",
             c"For tests only.",
             &FAILPOINT,
+            GucContext::Suset,
+            GucFlags::default(),
+        );
+        GucRegistry::define_string_guc(
+            c"forebay.gate",
+            c"The point at which the backend waits for a share of the advisory lock of the tests' gate.",
+            c"For tests only.",
+            &GATE,
             GucContext::Suset,
             GucFlags::default(),
         );
@@ -49,10 +58,23 @@ mod armed {
     }
 
     pub fn hit(name: &str) {
-        let is_armed = FAILPOINT.get().is_some_and(|armed| armed.to_bytes() == name.as_bytes());
-        if is_armed {
+        let is_named = |setting: Option<CString>| {
+            setting.is_some_and(|setting| setting.to_bytes() == name.as_bytes())
+        };
+        if is_named(GATE.get()) {
+            wait_at_gate();
+        }
+        if is_named(FAILPOINT.get()) {
             pgrx::log!("failpoint hit: {name}");
             wait_to_be_ended();
+        }
+    }
+
+    /// The lock is the one of the tests' `gate.rs`; the transaction keeps its share.
+    fn wait_at_gate() {
+        let sql = "select pg_catalog.pg_advisory_xact_lock_shared(x'6f726562'::pg_catalog.int8)";
+        if let Err(error) = Spi::run(sql) {
+            pgrx::error!("the gate: {error}");
         }
     }
 
@@ -101,7 +123,7 @@ pub fn is_mutant(name: &str) -> bool {
     }
 }
 
-/// Stops here if the setting `forebay.failpoint` names this point.
+/// Stops here if the setting `forebay.failpoint` names this point; waits here if `forebay.gate` does.
 pub fn hit(name: &str) {
     #[cfg(feature = "failpoints")]
     armed::hit(name);

@@ -12,6 +12,7 @@
 //!
 //! - [`attempt`]: a subtransaction that returns the error it met, with all of its fields
 //! - [`input`]: values of types that are staged as text
+//! - [`description`]: what the catalog says of targets, kept for the session
 //! - [`identity`]: work done as another user, in a security-restricted operation
 //! - [`plan`]: statements whose after-triggers wait for the end of an event
 //! - [`policy`]: whose fault an SQLSTATE is
@@ -22,6 +23,7 @@ use pgrx::prelude::*;
 
 pub mod attempt;
 pub mod butler;
+pub mod description;
 pub mod failpoint;
 pub mod identity;
 pub mod input;
@@ -51,7 +53,13 @@ extension_sql_file!(
     requires = ["dead_letter"]
 );
 extension_sql_file!("../../sql/claim.sql", name = "claim", requires = ["progress"]);
+extension_sql_file!(
+    "../../sql/resume.sql",
+    name = "resume",
+    requires = ["progress", "dead_letter"]
+);
 extension_sql_file!("../../sql/ownership.sql", name = "ownership", requires = ["bootstrap"]);
+extension_sql_file!("../../sql/dropped_target.sql", name = "dropped_target", requires = ["target"]);
 extension_sql_file!("../../sql/stage.sql", name = "stage", requires = ["target"]);
 extension_sql_file!(
     "../../sql/target_api.sql",

@@ -17,14 +17,35 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Prepares a statement. Must be called with SPI connected.
+    /// Prepares a statement that is run once: it is planned for its arguments. Must be called with SPI
+    /// connected.
     pub fn prepare(sql: &str, argument_types: &[pg_sys::Oid]) -> Result<Self, Raised> {
+        Self::prepare_with(sql, argument_types, 0)
+    }
+
+    /// Prepares a statement that is run again and again: it is planned once, whatever its arguments.
+    /// Must be called with SPI connected.
+    pub fn prepare_generic(sql: &str, argument_types: &[pg_sys::Oid]) -> Result<Self, Raised> {
+        Self::prepare_with(sql, argument_types, pg_sys::CURSOR_OPT_GENERIC_PLAN as i32)
+    }
+
+    fn prepare_with(
+        sql: &str,
+        argument_types: &[pg_sys::Oid],
+        options: i32,
+    ) -> Result<Self, Raised> {
         let source =
             CString::new(sql).map_err(|_| Raised::new("XX000", "a statement holds a zero byte"))?;
         let mut types = argument_types.to_vec();
         // SAFETY: `source` and `types` live until the call returns; SPI copies what it keeps.
-        let raw =
-            unsafe { pg_sys::SPI_prepare(source.as_ptr(), types.len() as i32, types.as_mut_ptr()) };
+        let raw = unsafe {
+            pg_sys::SPI_prepare_cursor(
+                source.as_ptr(),
+                types.len() as i32,
+                types.as_mut_ptr(),
+                options,
+            )
+        };
         // SAFETY: a plan that is not null has just been made, and nobody else knows it.
         if raw.is_null() || unsafe { pg_sys::SPI_keepplan(raw) } != 0 {
             return Err(Raised::new("XX000", format!("cannot prepare: {sql}")));
@@ -35,13 +56,19 @@ impl Plan {
     /// Runs the statement with a fresh snapshot, and leaves its after-triggers to the surrounding
     /// [`query_level`]. Returns the number of rows that it wrote. Must be called with SPI connected.
     pub fn write(&self, arguments: &[pg_sys::Datum]) -> Result<u64, Raised> {
-        self.run(arguments)
+        self.run(arguments, false)
+    }
+
+    /// Runs the statement with a fresh snapshot, and then its after-triggers. Returns the number of
+    /// rows that it wrote. Must be called with SPI connected.
+    pub fn write_and_act(&self, arguments: &[pg_sys::Datum]) -> Result<u64, Raised> {
+        self.run(arguments, true)
     }
 
     /// Runs the query with a fresh snapshot, and returns the first column of its first row as text;
     /// none if there is no row, or if it is null. Must be called with SPI connected.
     pub fn first_text(&self, arguments: &[pg_sys::Datum]) -> Result<Option<String>, Raised> {
-        if self.run(arguments)? == 0 {
+        if self.run(arguments, false)? == 0 {
             return Ok(None);
         }
         // SAFETY: the query has returned at least one row, which SPI keeps until it is freed here.
@@ -55,7 +82,7 @@ impl Plan {
         }
     }
 
-    fn run(&self, arguments: &[pg_sys::Datum]) -> Result<u64, Raised> {
+    fn run(&self, arguments: &[pg_sys::Datum], fires_triggers: bool) -> Result<u64, Raised> {
         let mut values = arguments.to_vec();
         // SAFETY: the plan is alive, and there are as many values as it has arguments, none of
         // them null; no snapshot is given, so SPI takes one.
@@ -67,7 +94,7 @@ impl Plan {
                 std::ptr::null_mut(),
                 std::ptr::null_mut(),
                 false,
-                false,
+                fires_triggers,
                 0,
             )
         };

@@ -22,9 +22,6 @@ use crate::failpoint;
 use crate::target::{Adjust, Column, Policy, Target};
 use shape::Shape;
 
-/// The rows of a run.
-const OF_RUN: &str = "s._batch >= $1 and s._event between $2 and $3";
-
 /// A staging table of a target.
 #[derive(Clone, Copy)]
 pub struct Staging<'a> {
@@ -32,12 +29,24 @@ pub struct Staging<'a> {
     pub target: &'a Target,
     /// The slot that the transaction holds.
     pub slot: i32,
+    /// Whether the run is the whole batch.
+    pub is_whole: bool,
 }
 
 impl Staging<'_> {
     /// `forebay_staging."t<id>_<slot>" s`
     fn rows(&self) -> String {
         format!("forebay_staging.{} s", quoted(&format!("t{}_{}", self.target.id, self.slot)))
+    }
+
+    /// The rows of the run. The planner takes a range for very few rows, and these comparisons for a
+    /// third each.
+    fn of_run(&self) -> &'static str {
+        if self.is_whole {
+            "s._batch >= $1"
+        } else {
+            "s._batch >= $1 and int4ge(s._event, $2) and int4le(s._event, $3)"
+        }
     }
 }
 
@@ -63,7 +72,11 @@ fn list<T>(
 /// Conditions of which any may hold; `false` if there are none.
 fn any_of(conditions: impl IntoIterator<Item = String>) -> String {
     let conditions: Vec<_> = conditions.into_iter().collect();
-    if conditions.is_empty() { "false".to_owned() } else { conditions.join(" or ") }
+    if conditions.is_empty() {
+        "false".to_owned()
+    } else {
+        format!("({})", conditions.join(" or "))
+    }
 }
 
 /// The staged value of a column, as an insert or update takes it.
@@ -115,7 +128,7 @@ fn target_rows(target: &Target) -> String {
 /// keep PostgreSQL from comparing field by field, which it does for plain row constructors.
 fn images_differ<'a>(shape: &Shape<'a>, columns: impl Iterator<Item = &'a Column>) -> String {
     let stored = |column: &Column| format!("t.{}", quoted(&column.name));
-    if let Shape::Mixed = shape {
+    if let Shape::Mixed(_) = shape {
         return any_of(columns.map(|column| {
             let (stored, image) = (stored(column), image_of(column));
             let is_named = shape::is_named(column);
@@ -156,7 +169,7 @@ fn differs(target: &Target, shape: &Shape) -> String {
             format!("({}) and {}", is_newer(target), images_differ(shape, shape.values(target)))
         }
         Policy::Identical => any_of(shape.compared(target).map(|column| match shape {
-            Shape::Mixed => format!("{} and {}", shape::is_named(column), value_differs(column)),
+            Shape::Mixed(_) => format!("{} and {}", shape::is_named(column), value_differs(column)),
             _ => value_differs(column),
         })),
         Policy::Insert | Policy::Ignore | Policy::Append | Policy::Resolve => "false".to_owned(),

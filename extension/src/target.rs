@@ -1,8 +1,6 @@
 //! What a merge knows of its targets.
 
-use pgrx::JsonB;
 use pgrx::pg_sys::Oid;
-use pgrx::prelude::*;
 use serde::Deserialize;
 
 use crate::attempt::Raised;
@@ -108,6 +106,10 @@ pub struct Target {
     pub forces_row_security: bool,
     /// Whether a foreign key refers to it.
     pub referenced: bool,
+    /// Whether a foreign key to it deletes or changes rows when a row is deleted here.
+    pub acted_on: bool,
+    /// Whether equal keys are the same value.
+    pub key_is_spelt_one_way: bool,
     /// Why its rows are applied one by one, if they are.
     pub why_walked: Option<String>,
     /// What an existing row means.
@@ -197,18 +199,12 @@ pub struct TargetSet {
 }
 
 impl TargetSet {
-    /// Reads what the catalog says of these tables. FB003 if one is not a target, FB004 if it can't
-    /// be one any more, 42501 if its owner may not write it.
-    pub fn load(relations: &[Oid]) -> Result<Self, Raised> {
-        let description = Spi::get_one_with_args::<JsonB>(
-            "select forebay.describe_targets($1)",
-            &[relations.to_vec().into()],
-        )?;
-        let JsonB(description) =
-            description.ok_or_else(|| Raised::new("XX000", "describe_targets answers nothing"))?;
+    /// What `forebay.describe_targets` says of so many tables. FB003 if one is not a target, FB004 if
+    /// it can't be one any more, 42501 if its owner may not write it.
+    pub fn new(description: serde_json::Value, relations: usize) -> Result<Self, Raised> {
         let mut set: TargetSet = serde_json::from_value(description)
             .map_err(|error| Raised::new("XX000", format!("describe_targets: {error}")))?;
-        if set.targets.len() < relations.len() {
+        if set.targets.len() < relations {
             return Err(Raised::new("FB003", "a staged relation is not a target (any more)")
                 .with_hint("Register it with forebay.add_target."));
         }

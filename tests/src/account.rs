@@ -21,12 +21,22 @@ const SERVERS: &str = "postgres";
 pub fn make_directory(directory: &Path) -> Result<PathBuf> {
     std::fs::create_dir_all(directory)
         .with_context(|| format!("make directory {}", directory.display()))?;
+    hand_over(directory)?;
+    Ok(directory.to_owned())
+}
+
+/// Gives a file or a directory to whoever runs the servers.
+///
+/// # Errors
+///
+/// If there is no account `postgres`, or it can't be given away.
+pub fn hand_over(path: &Path) -> Result<()> {
     if geteuid().is_root() {
         let user = User::from_name(SERVERS)?.context("no account `postgres`: run `make setup`")?;
-        chown(directory, Some(user.uid.as_raw()), Some(user.gid.as_raw()))
-            .with_context(|| format!("hand over {}", directory.display()))?;
+        chown(path, Some(user.uid.as_raw()), Some(user.gid.as_raw()))
+            .with_context(|| format!("hand over {}", path.display()))?;
     }
-    Ok(directory.to_owned())
+    Ok(())
 }
 
 /// A command that dies with the thread that starts it, even when that is killed, and runs as the

@@ -1,5 +1,7 @@
 //! An Apache Kafka broker: one node, its own controller, a plain Java process.
 
+mod secure;
+
 use std::{
     env, fs,
     net::TcpStream,
@@ -15,6 +17,7 @@ use rdkafka::{
     consumer::{BaseConsumer, Consumer},
 };
 
+pub use self::secure::{SecureBroker, Security};
 use crate::{account, endpoint::Endpoint, port, process, process::Process, wait};
 
 /// A broker with a log directory of its own. It is killed when this value goes.
@@ -32,14 +35,25 @@ impl Broker {
     ///
     /// If it does not come up: with the end of its log.
     pub async fn create(scratch: &Path, name: &str, settings: &[(&str, &str)]) -> Result<Self> {
+        Self::begin(scratch, name, Ports::free()?, settings, &[]).await
+    }
+
+    /// [`create`](Self::create), on given ports, and with more arguments for the formatting.
+    async fn begin(
+        scratch: &Path,
+        name: &str,
+        ports: Ports,
+        settings: &[(&str, &str)],
+        format_arguments: &[String],
+    ) -> Result<Self> {
         let directory = account::make_directory(&scratch.join(name))?;
-        let port = port::free()?;
-        let properties = properties(&directory, port, port::free()?, settings);
+        let properties = properties(&directory, &ports, settings);
         fs::write(directory.join("server.properties"), properties)?;
-        let mut broker = Self { directory, port, process: None };
+        let mut broker = Self { directory, port: ports.broker, process: None };
 
         let mut format = broker.java("kafka.tools.StorageTool")?;
         format.args(["format", "--cluster-id", &cluster_id()?, "--config", "server.properties"]);
+        format.args(format_arguments);
         let name = format!("format {name}");
         tokio::task::spawn_blocking(move || process::run(&name, format)).await??;
         broker.start().await?;
@@ -134,20 +148,31 @@ impl Broker {
     }
 }
 
+/// Where a broker and its controller listen.
+struct Ports {
+    broker: u16,
+    controller: u16,
+}
+
+impl Ports {
+    fn free() -> Result<Self> {
+        Ok(Self { broker: port::free()?, controller: port::free()? })
+    }
+
+    fn listeners(&self) -> String {
+        let (host, Self { broker, controller }) = (Endpoint::HOST, self);
+        format!("PLAINTEXT://{host}:{broker},CONTROLLER://{host}:{controller}")
+    }
+}
+
 /// Small, quick to start, and without a delay that a cluster of one does not need.
-fn properties(
-    directory: &Path,
-    port: u16,
-    controller_port: u16,
-    settings: &[(&str, &str)],
-) -> String {
-    let host = Endpoint::HOST;
+fn properties(directory: &Path, ports: &Ports, settings: &[(&str, &str)]) -> String {
     let mut text = format!(
         "process.roles=broker,controller\n\
          node.id=1\n\
-         controller.quorum.voters=1@{host}:{controller_port}\n\
+         controller.quorum.voters=1@{}:{}\n\
          controller.listener.names=CONTROLLER\n\
-         listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{controller_port}\n\
+         listeners={}\n\
          log.dirs={}\n\
          auto.create.topics.enable=false\n\
          group.initial.rebalance.delay.ms=0\n\
@@ -158,6 +183,9 @@ fn properties(
          transaction.state.log.min.isr=1\n\
          share.coordinator.state.topic.replication.factor=1\n\
          share.coordinator.state.topic.min.isr=1\n",
+        Endpoint::HOST,
+        ports.controller,
+        ports.listeners(),
         directory.join("log").display(),
     );
     for (name, value) in settings {

@@ -93,6 +93,15 @@ pub async fn status(stack: &Stack, config: &WriterConfig, arguments: &[&str]) ->
     with_arguments(stack, "status", config, arguments).await
 }
 
+/// Runs `forebay resume` with a configuration, and these arguments besides.
+///
+/// # Errors
+///
+/// As [`forebay`].
+pub async fn resume(stack: &Stack, config: &WriterConfig, arguments: &[&str]) -> Result<Ended> {
+    with_arguments(stack, "resume", config, arguments).await
+}
+
 async fn with_config(stack: &Stack, subcommand: &str, config: &WriterConfig) -> Result<Ended> {
     with_arguments(stack, subcommand, config, &[]).await
 }

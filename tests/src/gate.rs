@@ -24,8 +24,9 @@ impl Gate {
         Self::close(database, &format!("lock table {table} in access exclusive mode")).await
     }
 
-    /// Holds up whoever merges into this table: progress is moved, and not committed.
-    /// [`install`](Self::install) has made the gate.
+    /// Holds up whoever merges into a table where [`install`](Self::install) has made the gate:
+    /// progress is moved, and not committed. Also a backend whose setting `forebay.gate` names the
+    /// point that it comes to.
     ///
     /// # Errors
     ///

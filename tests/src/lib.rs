@@ -27,13 +27,14 @@
 //! - [`supervisor`] starts and ends the stack; [`lifeline`] ends the tests with it;
 //! - [`stack`] is what a test knows of it;
 //! - [`postgres`] and [`broker`] are servers, also for tests that need private ones, made of
-//!   [`process`], [`account`], [`port`] and [`scratch`];
-//! - [`database`], [`topic`], [`producer`], [`writer`] and [`progress`] are what a test is
-//!   written with;
+//!   [`process`], [`account`], [`port`] and [`scratch`], and protected by a [`certificate`];
+//!   [`segment`] is where a broker keeps a partition;
+//! - [`database`], [`topic`], [`producer`], [`transaction`], [`writer`] and [`progress`] are what a
+//!   test is written with;
 //! - [`numbered_stream`] is a stream in which a lost or doubled event shows, and [`gate`] holds a
 //!   writer up inside the database;
-//! - [`dead_letter`] and [`metrics`] are what a writer leaves and tells, and [`command`] is one
-//!   that ends by itself;
+//! - [`dead_letter`] and [`metrics`] are what a writer leaves and tells, [`memory`] is what it
+//!   takes, and [`command`] is one that ends by itself;
 //! - [`butler_sample`] is a real Butler repository, and two visits' events for it;
 //! - [`wait`] is how anything waits: for an event, and not for ever.
 #![forbid(unsafe_code)]
@@ -41,12 +42,14 @@
 pub mod account;
 pub mod broker;
 pub mod butler_sample;
+pub mod certificate;
 pub mod command;
 pub mod database;
 pub mod dead_letter;
 pub mod endpoint;
 pub mod gate;
 pub mod lifeline;
+pub mod memory;
 pub mod metrics;
 pub mod numbered_stream;
 pub mod port;
@@ -55,9 +58,11 @@ pub mod process;
 pub mod producer;
 pub mod progress;
 pub mod scratch;
+pub mod segment;
 pub mod stack;
 pub mod supervisor;
 pub mod topic;
+pub mod transaction;
 pub mod wait;
 pub mod writer;
 pub mod writer_config;
@@ -69,7 +74,9 @@ pub use gate::Gate;
 pub use numbered_stream::NumberedStream;
 pub use postgres::Postgres;
 pub use producer::{Delivery, Message, Producer};
+pub use segment::Segment;
 pub use stack::Stack;
 pub use topic::Topic;
+pub use transaction::Transactions;
 pub use writer::Writer;
 pub use writer_config::WriterConfig;

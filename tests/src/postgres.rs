@@ -1,6 +1,7 @@
 //! PostgreSQL servers: a primary, and physical replicas of it.
 
 mod program;
+mod secure;
 pub mod shared_memory;
 
 use std::{

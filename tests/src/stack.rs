@@ -31,6 +31,9 @@ pub mod variable {
 /// The file name of the supervisor's [`lifeline`] in the scratch directory.
 pub const LIFELINE: &str = "lifeline";
 
+/// The name of the broker's directory in the scratch directory.
+pub const KAFKA_DIRECTORY: &str = "kafka";
+
 /// The addresses of the stack that all tests of a run share.
 #[derive(Clone, Debug)]
 pub struct Stack {
@@ -79,6 +82,12 @@ impl Stack {
     #[must_use]
     pub fn kafka(&self) -> &str {
         &self.kafka
+    }
+
+    /// The directory of the broker.
+    #[must_use]
+    pub fn kafka_directory(&self) -> PathBuf {
+        self.scratch.join(KAFKA_DIRECTORY)
     }
 
     /// A new directory in the scratch directory, for files of a test or for private servers.

@@ -5,8 +5,12 @@ use std::path::Path;
 use anyhow::Result;
 
 use crate::{
-    Broker, Postgres, Stack, endpoint::Endpoint, lifeline, postgres::THROW_AWAY, scratch::Scratch,
-    stack::LIFELINE,
+    Broker, Postgres, Stack,
+    endpoint::Endpoint,
+    lifeline,
+    postgres::THROW_AWAY,
+    scratch::Scratch,
+    stack::{self, LIFELINE},
 };
 
 /// How much the stack's clusters care for a crash of the machine.
@@ -52,7 +56,7 @@ impl Supervisor {
         lifeline::hold(&directory.join(LIFELINE))?;
         let ((primary, replica), broker) = tokio::try_join!(
             clusters(directory, settings),
-            Broker::create(directory, "kafka", &[])
+            Broker::create(directory, stack::KAFKA_DIRECTORY, &[])
         )?;
         let stack = Stack {
             primary: primary.endpoint().clone(),

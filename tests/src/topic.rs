@@ -8,6 +8,7 @@ use rdkafka::{
     admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication},
     client::DefaultClientContext,
     consumer::{BaseConsumer, Consumer},
+    topic_partition_list::{Offset, TopicPartitionList},
 };
 
 use crate::{stack::unique, wait};
@@ -98,6 +99,36 @@ impl Topic {
         }
         self.partitions = partitions;
         self.wait_until_led(kafka).await
+    }
+
+    /// Removes the records of a partition before an offset, as retention does.
+    ///
+    /// # Errors
+    ///
+    /// If the broker refuses it.
+    pub async fn delete_records(&self, kafka: &str, partition: i32, before: i64) -> Result<()> {
+        let mut offsets = TopicPartitionList::new();
+        offsets.add_partition_offset(&self.name, partition, Offset::Offset(before))?;
+        let answer = admin(kafka)?.delete_records(&offsets, &options()).await?;
+        for deleted in answer.elements() {
+            deleted.error()?;
+        }
+        Ok(())
+    }
+
+    /// The first offset of a partition, and its read-committed end.
+    ///
+    /// # Errors
+    ///
+    /// If the broker does not say.
+    pub async fn watermarks(&self, kafka: &str, partition: i32) -> Result<(i64, i64)> {
+        let client: BaseConsumer = ClientConfig::new()
+            .set("bootstrap.servers", kafka)
+            .set("isolation.level", "read_committed")
+            .create()?;
+        let name = self.name.clone();
+        let ask = move || client.fetch_watermarks(&name, partition, ANSWER);
+        Ok(tokio::task::spawn_blocking(ask).await??)
     }
 
     /// Deletes it, and waits until the broker no longer knows it.

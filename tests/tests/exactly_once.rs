@@ -220,9 +220,12 @@ async fn a_backend_killed_between_two_events_of_a_walk_loses_and_doubles_nothing
     let stack = Stack::from_env()?;
     let (primary, mut stream) = private_stream(&stack, "walk").await?;
     let role = stream.database().writer_role().to_owned();
-    // The last event of each partition is refused by the database, so that its batch is walked.
+    // The last event of each partition is refused by a trigger, so that its batch is walked.
     let sql = format!(
-        "alter table {TABLE} add check (number <> 9); \
+        "create function refuse() returns trigger language plpgsql as $$ begin \
+             raise exception using errcode = '23514', message = 'not this one'; end $$; \
+         create trigger refuse before insert on {TABLE} \
+             for each row when (new.number = 9) execute function refuse(); \
          alter role {role} set forebay.failpoint = 'walk.between_events'"
     );
     stream.database().primary().batch_execute(&sql).await?;

@@ -6,6 +6,7 @@ use anyhow::{Context, Result, ensure};
 use forebay_tests::{
     Database, NumberedStream, Stack, Writer, metrics::Metrics, numbered_stream::SOURCE, wait,
 };
+use tokio_postgres::Client;
 
 async fn owned(writer: &Writer) -> Result<f64> {
     Metrics::of(writer).await?.get("forebay_owned_partitions", &[])
@@ -61,6 +62,11 @@ async fn writers_that_join_and_leave_have_their_share() -> Result<()> {
     merge_some(&mut stream, &third).await?;
     let given_back = Metrics::of(&first).await?.get("forebay_give_backs_total", &[])?;
     assert_eq!(given_back, 3.0, "what the first had to give back");
+
+    // It tells the lag of what it owns, and of nothing else.
+    let text = first.get("/metrics").await?.body;
+    let lags = text.lines().filter(|line| line.starts_with("forebay_consumer_lag_offsets{"));
+    assert_eq!(lags.count(), 2, "{text}");
 
     // One ends in peace, one is killed.
     first.stop().await?;
@@ -171,4 +177,38 @@ async fn a_lock_that_is_no_writers_is_waited_for() -> Result<()> {
     stream.wait_until_all_merged().await.with_context(|| writer.output().tail())?;
     stream.check_complete().await?;
     writer.stop().await
+}
+
+/// A session that a worker has given up, and whose end the server has not noticed, keeps nobody from
+/// its partitions.
+#[tokio::test]
+async fn a_worker_has_one_session_at_a_time() -> Result<()> {
+    let stack = Stack::from_env()?;
+    let database = Database::create(&stack, "sessions").await?;
+    let role = database.writer_role();
+    let [given_up, sibling, next] = [
+        database.connect_primary_as(role).await?,
+        database.connect_primary_as(role).await?,
+        database.connect_primary_as(role).await?,
+    ];
+    let writer = "00000000-0000-0000-0000-000000000007";
+    let open = |worker: i32| format!("select forebay.open_session('{writer}', {worker})");
+    let own = "select partition from forebay.own('s', 't', array[0, 1]) where taken";
+    let owned = async |client: &Client| -> Result<Vec<i32>> {
+        Ok(client.query(own, &[]).await?.iter().map(|row| row.get(0)).collect())
+    };
+    given_up.batch_execute(&open(0)).await?;
+    assert_eq!(owned(&given_up).await?, [0, 1]);
+    ensure!(owned(&given_up).await?.is_empty(), "taken twice");
+    sibling.batch_execute(&open(1)).await?;
+    ensure!(owned(&sibling).await?.is_empty(), "what another worker owns was taken");
+    next.batch_execute(&open(0)).await?;
+    assert_eq!(owned(&next).await?, [0, 1]);
+    ensure!(given_up.batch_execute("select").await.is_err(), "the session lives on");
+    sibling.batch_execute("select").await.context("the other worker's session")?;
+    let given_back = "select forebay.disown('s', 't', array[1, 2])";
+    let rows = next.query(given_back, &[]).await?;
+    assert_eq!(rows.iter().map(|row| row.get(0)).collect::<Vec<i32>>(), [1]);
+    assert_eq!(owned(&sibling).await?, [1]);
+    Ok(())
 }

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 pub use column::Column;
 pub use load::CatalogError;
-pub use target::{OnConflict, Target};
+pub use target::{CopyFormat, OnConflict, Target};
 
 /// Names a target of one [`Catalog`]. It means nothing to another catalog: drop batches and
 /// formats when the catalog is loaded again.

@@ -4,14 +4,14 @@ mod look;
 
 use std::collections::BTreeMap;
 
-use rdkafka::error::KafkaError;
-use rdkafka::topic_partition_list::{Offset as KafkaOffset, TopicPartitionList};
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
-use crate::event_batch::BatchPosition;
+use crate::consume::Expected;
+use crate::event_batch::{BatchPosition, LastRecord};
 use crate::lag::Standing;
+use crate::log_check::{LogRange, check_range};
 use crate::position::{Offset, Partition, Topic};
 use crate::retry::Place;
 use crate::server::Server;
@@ -38,6 +38,8 @@ pub struct Claimed {
     pub token: Uuid,
     /// The committed offset to read next.
     pub next_offset: Offset,
+    /// The last merged record, if there is one to be known again.
+    pub last: Option<LastRecord>,
     /// The timestamp of the last merged record.
     pub last_timestamp_ms: Option<i64>,
     /// Whether nobody has claimed it before.
@@ -53,53 +55,6 @@ pub struct Claimant<'a> {
     pub name: &'a str,
     /// The Kafka cluster that the offsets belong to.
     pub cluster_id: Option<&'a str>,
-}
-
-/// A stored offset that the log does not have.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum OutOfLog {
-    /// Records between progress and the log's begin are gone.
-    #[error(
-        "progress is at offset {next_offset}, but the log begins at {low}: \
-         retention has removed records that were never merged. Nothing is skipped by itself: \
-         restore them, or accept the loss by setting forebay.progress.next_offset to {low}"
-    )]
-    Below {
-        /// The topic.
-        topic: Topic,
-        /// The partition.
-        partition: Partition,
-        /// The stored offset.
-        next_offset: Offset,
-        /// The log's first offset.
-        low: Offset,
-    },
-    /// The log ends before what was merged already.
-    #[error(
-        "progress is at offset {next_offset}, but the log ends at {high}: it \
-         was truncated, or the topic was deleted and made anew. Find out which records the tables \
-         have; then read the new log from its begin under another source.name, or set \
-         forebay.progress.next_offset"
-    )]
-    Above {
-        /// The topic.
-        topic: Topic,
-        /// The partition.
-        partition: Partition,
-        /// The stored offset.
-        next_offset: Offset,
-        /// The log's end.
-        high: Offset,
-    },
-}
-
-impl OutOfLog {
-    /// The stop of its partition.
-    pub fn stop(&self) -> PartitionStop {
-        let (Self::Below { topic, partition, .. } | Self::Above { topic, partition, .. }) = self;
-        let (topic, partition) = (topic.clone(), *partition);
-        PartitionStop { topic, partition, message: self.to_string() }
-    }
 }
 
 impl Claim {
@@ -176,29 +131,30 @@ impl Claim {
         }
     }
 
-    /// Compares the stored offsets with the log.
-    ///
-    /// # Errors
-    /// The partitions that the log can't serve.
-    pub fn check(&self, survey: &Survey) -> Result<(), Vec<OutOfLog>> {
-        let outside: Vec<OutOfLog> = survey
-            .partitions
-            .iter()
-            .filter_map(|surveyed| {
-                let (topic, partition) = (surveyed.topic.clone(), surveyed.partition);
-                let next_offset = self.get(&topic, partition)?.next_offset;
-                if next_offset < surveyed.low {
-                    let low = surveyed.low;
-                    Some(OutOfLog::Below { topic, partition, next_offset, low })
-                } else if next_offset > surveyed.high {
-                    let high = surveyed.high;
-                    Some(OutOfLog::Above { topic, partition, next_offset, high })
-                } else {
-                    None
-                }
-            })
-            .collect();
-        if outside.is_empty() { Ok(()) } else { Err(outside) }
+    /// Compares the stored offsets with the log: the partitions to read, from where, and those that
+    /// can't go on. The last record is left out where the log has it no more, and where somebody has
+    /// set progress back before it: reading begins there, and it is merged again.
+    pub fn check(&self, survey: &Survey) -> (Vec<Expected>, Vec<PartitionStop>) {
+        let (mut expected, mut stops) = (Vec::new(), Vec::new());
+        for surveyed in &survey.partitions {
+            let Surveyed { topic, partition, low, high, .. } = surveyed;
+            let Some(claimed) = self.get(topic, *partition) else { continue };
+            let log = LogRange { low: *low, high: *high };
+            // Of progress that a person has set back, the last record is one that comes later.
+            let is_before = |last: &LastRecord| (*low..claimed.next_offset).contains(&last.offset);
+            match check_range(claimed.next_offset, log) {
+                Ok(()) => expected.push(Expected {
+                    topic: topic.clone(),
+                    partition: *partition,
+                    offset: claimed.next_offset,
+                    last: claimed.last.clone().filter(is_before),
+                    claimed_end: *high,
+                    known_end: *high,
+                }),
+                Err(fault) => stops.push(fault.stop(topic, *partition)),
+            }
+        }
+        (expected, stops)
     }
 
     /// Where each partition stands, by the ends that the survey found.
@@ -217,61 +173,67 @@ impl Claim {
             })
             .collect()
     }
-
-    /// The claimed partitions at their stored offsets, to be assigned.
-    ///
-    /// # Errors
-    /// If an offset is none.
-    pub fn assignment(&self) -> Result<TopicPartitionList, KafkaError> {
-        let mut list = TopicPartitionList::with_capacity(self.partitions.len());
-        for ((topic, partition), claimed) in &self.partitions {
-            let offset = KafkaOffset::Offset(claimed.next_offset.0);
-            list.add_partition_offset(topic.as_str(), partition.0, offset)?;
-        }
-        Ok(list)
-    }
 }
 
 fn read(row: &Row) -> Result<(Partition, Claimed), tokio_postgres::Error> {
     let claimed = Claimed {
         token: row.try_get("token")?,
         next_offset: Offset(row.try_get("next_offset")?),
+        last: last_record(row)?,
         last_timestamp_ms: row.try_get("last_timestamp")?,
         first_seen: row.try_get("first_seen")?,
     };
     Ok((Partition(row.try_get("partition")?), claimed))
 }
 
+/// The last merged record, as progress keeps it.
+fn last_record(row: &Row) -> Result<Option<LastRecord>, tokio_postgres::Error> {
+    let offset: Option<i64> = row.try_get("last_offset")?;
+    let hash: Option<&[u8]> = row.try_get("last_hash")?;
+    let timestamp_ms = row.try_get("last_timestamp")?;
+    let hash = hash.and_then(|hash| hash.try_into().ok());
+    Ok(offset.zip(hash).map(|(offset, hash)| LastRecord {
+        offset: Offset(offset),
+        timestamp_ms,
+        hash,
+    }))
+}
+
 #[cfg(test)]
 mod tests {
     use uuid::Uuid;
 
-    use super::{Claim, Claimed, OutOfLog};
+    use super::{Claim, Claimed};
+    use crate::event_batch::LastRecord;
     use crate::position::{Offset, Partition, Topic};
     use crate::survey::{Survey, Surveyed};
 
     #[test]
-    fn finds_offsets_outside_of_the_log() {
+    fn reads_what_the_log_has_and_stops_the_rest() {
         let topic = Topic::from("t");
         let mut claim = Claim::default();
         let mut partitions = Vec::new();
-        for (number, next_offset, low, high) in
-            [(0, 5, 5, 5), (1, 4, 5, 9), (2, 10, 5, 9), (3, 9, 0, 9)]
+        for (number, next_offset, last_offset, low, high) in
+            [(0, 5, 4, 5, 5), (1, 4, 3, 5, 9), (2, 10, 9, 5, 9), (3, 9, 7, 0, 9), (4, 6, 8, 0, 9)]
         {
             let partition = Partition(number);
             let (low, high) = (Offset(low), Offset(high));
             partitions.push(Surveyed { topic: topic.clone(), partition, low, high, start: low });
+            let last =
+                LastRecord { offset: Offset(last_offset), timestamp_ms: None, hash: [0; 16] };
             let claimed = Claimed {
                 token: Uuid::nil(),
                 next_offset: Offset(next_offset),
+                last: Some(last),
                 last_timestamp_ms: None,
                 first_seen: false,
             };
             claim.partitions.insert((topic.clone(), partition), claimed);
         }
-        let found = claim.check(&Survey { cluster_id: None, partitions }).unwrap_err();
-        assert!(matches!(&found[0], OutOfLog::Below { partition: Partition(1), .. }));
-        assert!(matches!(&found[1], OutOfLog::Above { partition: Partition(2), .. }));
-        assert_eq!(found.len(), 2);
+        let (expected, stops) = claim.check(&Survey { cluster_id: None, partitions });
+        let firsts = expected.iter().map(|one| (one.partition.0, one.first_offset().0));
+        assert_eq!(firsts.collect::<Vec<_>>(), [(0, 5), (3, 7), (4, 6)]);
+        let stopped: Vec<i32> = stops.iter().map(|stop| stop.partition.0).collect();
+        assert_eq!(stopped, [1, 2]);
     }
 }

@@ -1,5 +1,5 @@
 -- Takes a topic's partitions for this session.
-select partition, token, next_offset, last_timestamp, first_seen
+select partition, token, next_offset, last_offset, last_timestamp, last_hash, first_seen
 from forebay.claim(
   source => $1::text,
   topic => $2::text,

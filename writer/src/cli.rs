@@ -1,13 +1,15 @@
 //! The command line.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Parser, Subcommand};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::command_error::CommandError;
-use crate::config::Dsn;
+use crate::config::{Dsn, DsnProblem};
 use crate::dead_letters::Reference;
+
+use crate::resume::GoOn;
 
 /// Streams Kafka events into PostgreSQL and merges them, exactly once.
 #[derive(Debug, Parser)]
@@ -30,6 +32,8 @@ pub enum Command {
     /// Show rejected events
     #[command(subcommand)]
     DeadLetters(DeadLettersCommand),
+    /// Let a stopped partition go on, where a person says
+    Resume(ResumeArguments),
 }
 
 /// Where the configuration is.
@@ -38,6 +42,29 @@ pub struct ConfigArgument {
     /// The configuration file (TOML)
     #[arg(long, env = "FOREBAY_CONFIG", value_name = "FILE")]
     pub config: PathBuf,
+}
+
+/// Which partition goes on, and where.
+#[derive(Debug, clap::Args)]
+pub struct ResumeArguments {
+    /// The configuration.
+    #[command(flatten)]
+    pub config: ConfigArgument,
+    /// The topic
+    #[arg(long)]
+    pub topic: String,
+    /// The partition
+    #[arg(long, value_parser = clap::value_parser!(i32).range(0..))]
+    pub partition: i32,
+    /// Where it goes on: an offset, earliest, latest, or a time such as 2026-01-31T12:00:00Z
+    #[arg(long, value_name = "WHERE", required_unless_present = "skip_unreadable")]
+    pub from: Option<GoOn>,
+    /// Keep what can't be read as dead letters without payload, and go on behind it
+    #[arg(long, conflicts_with = "from")]
+    pub skip_unreadable: bool,
+    /// Do it without asking
+    #[arg(long)]
+    pub yes: bool,
 }
 
 /// What `forebay status` is told.
@@ -144,8 +171,11 @@ impl AdminArgument {
             })?,
             (None, None) => return Ok(None),
         };
-        Dsn::parse(&text).map(Some).map_err(|problem| {
-            CommandError::Usage(format!("--dsn {}; {}", problem.message, problem.advice))
+        let beside = self.dsn_file.as_deref().and_then(Path::parent).unwrap_or(Path::new(""));
+        Dsn::parse(&text, beside).map(Some).map_err(|problems| {
+            let said = |problem: &DsnProblem| format!("{}; {}", problem.message, problem.advice);
+            let said: Vec<String> = problems.iter().map(said).collect();
+            CommandError::Usage(format!("--dsn {}", said.join(" | ")))
         })
     }
 

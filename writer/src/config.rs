@@ -3,11 +3,15 @@
 //! [`Config::load`] says every problem at once. What it gives is valid in itself; whether broker
 //! and database agree is for `forebay check` to find out.
 
+mod by_file;
 mod database;
 mod dsn;
 mod format;
+mod kafka_security;
+mod memory;
 mod problem;
 mod reader;
+mod secret;
 mod section;
 mod setting;
 mod value;
@@ -19,9 +23,12 @@ use std::path::Path;
 
 pub use crate::decode::FormatConfig;
 pub use database::DatabaseConfig;
-pub use dsn::{Dsn, host_name};
+pub use dsn::{DatabaseTls, Dsn, DsnProblem, SslMode, host_name};
+pub use kafka_security::{KafkaLogin, KafkaSecurity, KafkaTls, SaslMechanism};
+pub use memory::MemoryConfig;
 pub use problem::{Place, Problem};
 pub use reader::{PREFIX, Variables};
+pub use secret::Secret;
 pub use section::{
     BatchConfig, DeadLetterConfig, HttpConfig, KafkaConfig, LogConfig, LogFormat, RejectionConfig,
     ShutdownConfig, SourceConfig, Start, WorkersConfig,
@@ -44,6 +51,8 @@ pub struct Config {
     pub workers: WorkersConfig,
     /// How large a batch may grow.
     pub batch: BatchConfig,
+    /// What is buffered at most.
+    pub memory: MemoryConfig,
     /// How many rejections are too many.
     pub rejections: RejectionConfig,
     /// What becomes of rejected events.
@@ -83,7 +92,8 @@ impl Config {
         let database = database::database(&mut reader);
         let format = format::format(&mut reader);
         let workers = section::workers(&mut reader);
-        let batch = section::batch(&mut reader);
+        let memory = memory::memory(&mut reader, workers.count);
+        let batch = section::batch(&mut reader, &memory, workers.count);
         let rejections = section::rejections(&mut reader);
         let dead_letters = section::dead_letters(&mut reader);
         let http = section::http(&mut reader);
@@ -99,6 +109,7 @@ impl Config {
                     format,
                     workers,
                     batch,
+                    memory,
                     rejections,
                     dead_letters,
                     http,

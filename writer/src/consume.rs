@@ -4,6 +4,7 @@
 //! ever arrive.
 
 mod culprit;
+mod expected;
 mod header;
 mod verdict;
 
@@ -13,24 +14,26 @@ use std::time::{Duration, Instant};
 use rdkafka::consumer::Consumer as _;
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Message as _};
-use rdkafka::topic_partition_list::Offset as KafkaOffset;
+use rdkafka::topic_partition_list::{Offset as KafkaOffset, TopicPartitionList};
 use tracing::{debug, warn};
 
-use crate::claim::Claim;
+use crate::config::KafkaConfig;
 use crate::hand_over::{HandOver, Stopped};
-use crate::kafka::{KafkaConsumer, code_name};
+use crate::kafka::{ANSWER_TIMEOUT, KafkaConsumer, code_name};
+use crate::log_check::LogFault;
 use crate::metrics::Metrics;
 use crate::position::{Offset, Partition};
 use crate::record::Record;
 
-pub use culprit::Expected;
+pub use expected::Expected;
 pub use verdict::{ConsumeError, Verdict, verdict};
 
 /// How long one poll waits; so long it can take until a stop is noticed.
 const POLL: Duration = Duration::from_millis(100);
 
 /// A consumer's thread.
-pub struct Consuming {
+struct Consuming {
+    config: KafkaConfig,
     consumer: Arc<KafkaConsumer>,
     hand_over: Arc<HandOver<ConsumeError>>,
     metrics: Arc<Metrics>,
@@ -39,35 +42,55 @@ pub struct Consuming {
     latest: usize,
 }
 
-/// Assigns the claimed partitions at their stored offsets, and starts to read.
+/// Why a consumer ends.
+enum End {
+    /// It was told to.
+    Told,
+    /// It can't go on.
+    Failed(ConsumeError),
+}
+
+impl From<Stopped> for End {
+    fn from(_: Stopped) -> Self {
+        Self::Told
+    }
+}
+
+/// Assigns partitions at their stored offsets, or at the last merged record where that is to be
+/// known again, and starts to read.
 ///
 /// # Errors
 /// If librdkafka refuses the assignment, or the system the thread.
 pub fn start(
+    config: KafkaConfig,
     consumer: Arc<KafkaConsumer>,
-    claim: &Claim,
+    expected: Vec<Expected>,
     hand_over: Arc<HandOver<ConsumeError>>,
     metrics: Arc<Metrics>,
 ) -> Result<std::thread::JoinHandle<()>, ConsumeError> {
-    let assignment = claim.assignment().and_then(|list| consumer.assign(&list));
+    let assignment = assignment(&expected).and_then(|list| consumer.assign(&list));
     assignment.map_err(|error| ConsumeError::ClaimAgain(format!("assign partitions: {error}")))?;
-    let expected = claim
-        .partitions()
-        .map(|((topic, partition), claimed)| Expected {
-            topic: topic.clone(),
-            partition: *partition,
-            offset: claimed.next_offset,
-        })
-        .collect();
-    let mut consuming = Consuming { consumer, hand_over, metrics, expected, latest: 0 };
+    let mut consuming = Consuming { config, consumer, hand_over, metrics, expected, latest: 0 };
     std::thread::Builder::new()
         .name("consume".to_owned())
         .spawn(move || {
             let end = EndOnDrop(consuming.hand_over.clone());
-            let failure = consuming.run();
+            let failure = match consuming.run() {
+                End::Told => None,
+                End::Failed(failure) => Some(failure),
+            };
             end.0.end(failure);
         })
         .map_err(|error| ConsumeError::ClaimAgain(format!("start the consumer's thread: {error}")))
+}
+
+fn assignment(expected: &[Expected]) -> Result<TopicPartitionList, KafkaError> {
+    let mut list = TopicPartitionList::with_capacity(expected.len());
+    for one in expected {
+        let offset = KafkaOffset::Offset(one.first_offset().0);
+        list.add_partition_offset(one.topic.as_str(), one.partition.0, offset)?;
+    }
+    Ok(list)
 }
 
 /// Says that the consumer ended even if its thread panics.
@@ -84,8 +107,8 @@ impl Drop for EndOnDrop {
 }
 
 impl Consuming {
-    /// Reads until it is told to stop (none) or must.
-    fn run(&mut self) -> Option<ConsumeError> {
+    /// Reads until it is told to stop or must.
+    fn run(&mut self) -> End {
         let consumer = self.consumer.clone();
         let mut waited = Instant::now();
         while !self.hand_over.is_stopped() {
@@ -93,8 +116,8 @@ impl Consuming {
                 None => {}
                 Some(Ok(message)) => {
                     let consume = waited.elapsed();
-                    if self.hand_over_message(&message, consume) == Err(Stopped) {
-                        return None;
+                    if let Err(end) = self.take(&message, consume) {
+                        return end;
                     }
                     waited = Instant::now();
                 }
@@ -102,65 +125,87 @@ impl Consuming {
                     self.drained(Partition(partition));
                 }
                 Some(Err(error)) => {
-                    self.metrics.consumer_errors.with_label_values(&[code_name(&error)]).inc();
-                    match verdict(&error) {
-                        Verdict::GoOn => debug!("kafka: {error}"),
-                        Verdict::ClaimAgain => {
-                            return Some(ConsumeError::ClaimAgain(format!("read: {error}")));
-                        }
-                        Verdict::Stop => {
-                            return Some(culprit::name(&consumer, &self.expected, &error));
-                        }
+                    if let Err(failure) = self.judge(&error) {
+                        return End::Failed(failure);
                     }
                 }
             }
         }
-        None
+        End::Told
     }
 
-    fn hand_over_message(
-        &mut self,
-        message: &BorrowedMessage<'_>,
-        consume: Duration,
-    ) -> Result<(), Stopped> {
+    /// Whether reading goes on after an error.
+    fn judge(&self, error: &KafkaError) -> Result<(), ConsumeError> {
+        self.metrics.consumer_errors.with_label_values(&[code_name(error)]).inc();
+        match verdict(error) {
+            Verdict::GoOn => {
+                debug!("kafka: {error}");
+                Ok(())
+            }
+            Verdict::ClaimAgain => Err(ConsumeError::ClaimAgain(format!("read: {error}"))),
+            Verdict::StopPartition => {
+                let reporter = self.consumer.context().as_ref().clone();
+                Err(culprit::name(&self.config, reporter, &self.expected, error))
+            }
+        }
+    }
+
+    fn take(&mut self, message: &BorrowedMessage<'_>, consume: Duration) -> Result<(), End> {
         let Some(index) = self.find(message.topic(), Partition(message.partition())) else {
             warn!("a record of {}/{} was never asked for", message.topic(), message.partition());
             return Ok(());
         };
         let expected = &mut self.expected[index];
-        let offset = Offset(message.offset());
-        if offset < expected.offset {
-            return Ok(());
-        }
+        let (topic, partition) = (expected.topic.clone(), expected.partition);
         let record = Record {
-            topic: &expected.topic,
-            partition: expected.partition,
-            offset,
+            topic: &topic,
+            partition,
+            offset: Offset(message.offset()),
             timestamp_ms: message.timestamp().to_millis(),
             key: message.key(),
             payload: message.payload(),
-            headers: message.headers().map(header::readable).unwrap_or_default(),
+            headers: Vec::new(),
         };
+        let stop = |fault: LogFault| {
+            End::Failed(ConsumeError::Partitions(vec![fault.stop(&topic, partition)]))
+        };
+        if !expected.meet(&record).map_err(stop)? {
+            return Ok(());
+        }
+        if record.offset > expected.offset {
+            self.metrics.offsets_without_record.inc_by(expected.gap(record.offset));
+            check_end(&self.consumer, expected, record.offset)?;
+        }
+        let headers = message.headers().map(header::readable).unwrap_or_default();
+        let record = Record { headers, ..record };
         self.hand_over.push(&record, consume)?;
-        expected.offset = offset.next();
+        expected.offset = record.offset.next();
         Ok(())
     }
 
     /// A partition is read to its end: offsets without a record, such as transaction markers, are
     /// behind the consumer's position by now. The topic is not told, so all that have a partition
     /// of this number are looked at; a position never is ahead of what was handed over otherwise.
+    /// If there is only one, all is read that the log had when it was assigned: compaction leaves
+    /// ends that no position passes.
     fn drained(&mut self, partition: Partition) {
         let positions = match self.consumer.position() {
             Ok(positions) => positions,
             Err(error) => return debug!("ask for the consumer's position: {error}"),
         };
-        for expected in self.expected.iter_mut().filter(|one| one.partition == partition) {
+        let is_it = |one: &&mut Expected| one.partition == partition;
+        let is_only_one = self.expected.iter_mut().filter(is_it).count() == 1;
+        for expected in self.expected.iter_mut().filter(is_it) {
             let found = positions.find_partition(expected.topic.as_str(), partition.0);
-            if let Some(KafkaOffset::Offset(position)) = found.map(|found| found.offset())
-                && Offset(position) > expected.offset
-            {
-                expected.offset = Offset(position);
-                self.hand_over.advance_to(&expected.topic, partition, expected.offset);
+            let position = match found.map(|found| found.offset()) {
+                Some(KafkaOffset::Offset(position)) => Offset(position),
+                _ => expected.offset,
+            };
+            let read = if is_only_one { position.max(expected.claimed_end) } else { position };
+            if read > expected.offset {
+                self.metrics.offsets_without_record.inc_by(expected.gap(read));
+                expected.offset = read;
+                self.hand_over.advance_to(&expected.topic, partition, read);
             }
         }
     }
@@ -172,4 +217,24 @@ impl Consuming {
         }
         Some(self.latest)
     }
+}
+
+/// A gap in the offsets is fine, but it can't lead behind the log's end: no checksum covers a
+/// batch's first offset.
+fn check_end(consumer: &KafkaConsumer, expected: &mut Expected, offset: Offset) -> Result<(), End> {
+    if offset < expected.known_end {
+        return Ok(());
+    }
+    let (topic, partition) = (&expected.topic, expected.partition);
+    let found = consumer.fetch_watermarks(topic.as_str(), partition.0, ANSWER_TIMEOUT);
+    let (_, high) = found.map_err(|error| {
+        let message = format!("ask for the end of {topic}/{partition}: {error}");
+        End::Failed(ConsumeError::ClaimAgain(message))
+    })?;
+    if offset >= Offset(high) {
+        let stop = LogFault::BeyondEnd { offset, high: Offset(high) }.stop(topic, partition);
+        return Err(End::Failed(ConsumeError::Partitions(vec![stop])));
+    }
+    expected.known_end = Offset(high);
+    Ok(())
 }

@@ -2,6 +2,7 @@
 //! allocates without bound, whatever the bytes.
 
 mod butler;
+mod copy_text;
 mod debezium;
 mod flat;
 mod format;
@@ -16,7 +17,7 @@ pub use format::{Format, FormatConfig, FormatError};
 pub use row_writer::{Op, RowWriter};
 pub use rows::Rows;
 
-pub(crate) use row_writer::{BATCH_AT, EVENT_AT};
+pub(crate) use row_writer::{BATCH_AT, EVENT_AT, TEXT_BATCH, TEXT_EVENT};
 
 #[cfg(test)]
 mod tests;

@@ -9,6 +9,8 @@ mod event;
 mod partition;
 mod target_rows;
 
+use std::ops::Range;
+
 use crate::catalog::{Catalog, TargetIndex};
 use crate::decode::{Format, RowWriter};
 use crate::position::{Offset, Partition, Topic};
@@ -22,6 +24,20 @@ pub use partition::{BatchPosition, LastRecord};
 use event::Events;
 use partition::Partitions;
 pub(crate) use target_rows::RowBuffers;
+
+/// Rows of one target that stand together in a batch, those of an event never parted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RowSpan {
+    target: TargetIndex,
+    rows: Range<usize>,
+}
+
+impl RowSpan {
+    /// How many.
+    pub fn row_count(&self) -> u64 {
+        self.rows.len() as u64
+    }
+}
 
 /// The events of one batch. Push, [`seal`](Self::seal), read, [`clear`](Self::clear).
 #[derive(Debug, Default)]
@@ -112,10 +128,32 @@ impl EventBatch {
         self.rows.targets()
     }
 
-    /// A target's rows as the chunks of a binary COPY, from header to trailer. `batch_id` is the
-    /// transaction that stages them. The batch must be sealed.
-    pub fn copy_chunks(&self, target: TargetIndex, batch_id: u64) -> CopyChunks<'_> {
-        CopyChunks::new(self.rows.of_target(target), &self.events, batch_id)
+    /// All rows of a target.
+    pub fn rows_of(&self, target: TargetIndex) -> RowSpan {
+        let count = self.rows.of_target(target).map_or(0, |rows| rows.starts.len());
+        RowSpan { target, rows: 0..count }
+    }
+
+    /// Parts rows between two events, about in the middle. If all of them are one event's, gives
+    /// its number instead. The batch must be sealed.
+    pub fn halves(&self, span: &RowSpan) -> Result<[RowSpan; 2], i32> {
+        let RowSpan { target, rows } = span;
+        let starts = self.rows.of_target(*target).map_or(&[][..], |of_target| &of_target.starts);
+        let begins_event = |row: &usize| starts[*row].event != starts[*row - 1].event;
+        let middle = rows.start + rows.len() / 2;
+        let before = (rows.start + 1..=middle).rev().find(begins_event);
+        match before.or_else(|| (middle + 1..rows.end).find(begins_event)) {
+            Some(middle) => Ok([rows.start..middle, middle..rows.end]
+                .map(|rows| RowSpan { target: *target, rows })),
+            None => Err(starts.get(rows.start).map_or(-1, |row| self.events.number_of(row.event))),
+        }
+    }
+
+    /// Rows as the chunks of a COPY, from header to trailer. `batch_id` is the transaction that
+    /// stages them. The batch must be sealed.
+    pub fn copy_chunks(&self, span: &RowSpan, batch_id: u64) -> CopyChunks<'_> {
+        let rows = self.rows.of_target(span.target);
+        CopyChunks::new(rows, span.rows.clone(), &self.events, batch_id)
     }
 
     /// The events that decoding refused, by their number. The batch must be sealed.

@@ -5,7 +5,7 @@ select current_user::text,
     where n.nspname in ('forebay', 'forebay_staging') and not has_schema_privilege(n.oid, 'usage')
     union all
     select 'read forebay.' || c.relname from pg_class c
-    where c.relnamespace = 'forebay'::regnamespace and c.relname in ('target', 'progress')
+    where c.relnamespace = 'forebay'::regnamespace and c.relname in ('target', 'staged_column', 'progress')
       and not has_table_privilege(c.oid, 'select')
     union all
     select 'execute forebay.' || p.proname from pg_proc p

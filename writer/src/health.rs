@@ -1,7 +1,8 @@
 //! Whether the writer can work, and what keeps it from it.
 
+use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
 
@@ -41,15 +42,21 @@ pub struct Status {
     pub reason: Option<String>,
 }
 
-/// The state of all components, shared between the pipeline and `/readyz`.
+/// The state of all components, shared between the pipelines and `/readyz`.
 #[derive(Debug)]
-pub struct Health(Mutex<[Status; 3]>);
+pub struct Health {
+    statuses: Mutex<[Status; 3]>,
+    /// Workers whose claim is lost.
+    without_claim: Mutex<BTreeSet<usize>>,
+}
 
 impl Default for Health {
     fn default() -> Self {
-        Self(Mutex::new([Component::Broker, Component::Database, Component::Claim].map(
-            |component| Status { component, ready: false, reason: Some("starting".to_owned()) },
-        )))
+        let starting =
+            |component| Status { component, ready: false, reason: Some("starting".to_owned()) };
+        let components = [Component::Broker, Component::Database, Component::Claim];
+        let statuses = Mutex::new(components.map(starting));
+        Self { statuses, without_claim: Mutex::default() }
     }
 }
 
@@ -64,13 +71,29 @@ impl Health {
         self.set(component, false, Some(reason.into()))
     }
 
+    /// A worker has claimed what it is to own. The claim is as it should be if all have.
+    pub fn claimed(&self, worker: usize) {
+        let mut without_claim = lock(&self.without_claim);
+        without_claim.remove(&worker);
+        if without_claim.is_empty() {
+            self.up(Component::Claim);
+        }
+    }
+
+    /// A worker has lost its claim.
+    pub fn unclaimed(&self, worker: usize) {
+        let mut without_claim = lock(&self.without_claim);
+        without_claim.insert(worker);
+        self.down(Component::Claim, "no partitions are claimed");
+    }
+
     /// All components.
     pub fn statuses(&self) -> Vec<Status> {
-        self.lock().to_vec()
+        lock(&self.statuses).to_vec()
     }
 
     fn set(&self, component: Component, ready: bool, reason: Option<String>) -> bool {
-        let mut statuses = self.lock();
+        let mut statuses = lock(&self.statuses);
         let Some(status) = statuses.iter_mut().find(|status| status.component == component) else {
             return false;
         };
@@ -79,11 +102,11 @@ impl Health {
         status.reason = reason;
         changed
     }
+}
 
-    /// A panic elsewhere can't leave a status half-written, so poison is no reason to stop.
-    fn lock(&self) -> std::sync::MutexGuard<'_, [Status; 3]> {
-        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-    }
+/// A panic elsewhere can't leave a status half-written, so poison is no reason to stop.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -99,5 +122,18 @@ mod tests {
         let statuses = health.statuses();
         assert!(statuses[0].ready && statuses[0].reason.is_none());
         assert_eq!(statuses[1].reason.as_deref(), Some("gone"));
+    }
+
+    #[test]
+    fn the_claim_is_that_of_all_workers() {
+        let health = Health::default();
+        let is_claimed = || health.statuses()[2].ready;
+        health.claimed(0);
+        assert!(is_claimed());
+        health.unclaimed(1);
+        health.claimed(0);
+        assert!(!is_claimed());
+        health.claimed(1);
+        assert!(is_claimed());
     }
 }

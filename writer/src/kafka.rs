@@ -1,5 +1,8 @@
 //! The Kafka client: its settings, and what it reports besides records.
 
+mod security;
+mod trouble;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,10 +14,12 @@ use rdkafka::statistics::Statistics;
 use rdkafka::topic_partition_list::TopicPartitionList;
 use tracing::{debug, info, warn};
 
-use crate::config::KafkaConfig;
+use crate::config::{KafkaConfig, MemoryConfig};
 use crate::health::{Component, Health};
 use crate::metrics::Metrics;
 use crate::position::{Offset, Partition};
+
+use trouble::Trouble;
 
 /// A consumer that reports to the writer's metrics and health.
 pub type KafkaConsumer = BaseConsumer<Reporter>;
@@ -34,23 +39,53 @@ const SETTINGS: &[(&str, &str)] = &[
     ("enable.partition.eof", "true"),
     // The default of a second caps throughput.
     ("fetch.queue.backoff.ms", "1"),
-    // Together they bound the memory.
-    ("queued.max.messages.kbytes", "4096"),
-    ("fetch.message.max.bytes", "65536"),
-    ("fetch.max.bytes", "262144"),
-    ("message.max.bytes", "262144"),
     ("topic.metadata.refresh.interval.ms", "10000"),
     ("reconnect.backoff.max.ms", "1000"),
     ("socket.keepalive.enable", "true"),
     ("statistics.interval.ms", "1000"),
 ];
 
+/// What librdkafka keeps beside each record of its queue, roughly: the queue is bounded in records
+/// too, so that many tiny ones don't take far more than its bytes.
+const RECORD_OVERHEAD: u64 = 400;
+
 /// A new consumer. It is never subscribed; it reads what it is assigned.
 ///
 /// # Errors
 /// If librdkafka refuses a setting, or has no resources.
-pub fn consumer(config: &KafkaConfig, reporter: Reporter) -> KafkaResult<KafkaConsumer> {
-    KafkaConsumer::from_config_and_context(&settings(config), reporter)
+pub fn consumer(
+    config: &KafkaConfig,
+    memory: &MemoryConfig,
+    reporter: Reporter,
+) -> KafkaResult<KafkaConsumer> {
+    let mut settings = settings(config);
+    let (queue, fetch) = (memory.queue.as_u64(), memory.fetch.as_u64());
+    settings.set("queued.max.messages.kbytes", (queue / 1024).to_string());
+    settings.set("queued.min.messages", (queue / RECORD_OVERHEAD).clamp(1, 100_000).to_string());
+    bound_fetches(&mut settings, fetch);
+    KafkaConsumer::from_config_and_context(&settings, reporter)
+}
+
+/// What a probe fetches at a time.
+const PROBE_FETCH: u64 = 16 << 10;
+
+/// A consumer that is to look at single records: it answers soon, and takes little memory.
+///
+/// # Errors
+/// As [`consumer`].
+pub fn probe(config: &KafkaConfig, reporter: Reporter) -> KafkaResult<KafkaConsumer> {
+    let mut settings = settings(config);
+    settings.set("fetch.wait.max.ms", "20");
+    settings.set("queued.max.messages.kbytes", "64");
+    bound_fetches(&mut settings, PROBE_FETCH);
+    KafkaConsumer::from_config_and_context(&settings, reporter)
+}
+
+/// librdkafka raises the one limit to the other.
+fn bound_fetches(settings: &mut ClientConfig, bytes: u64) {
+    for name in ["fetch.message.max.bytes", "fetch.max.bytes", "message.max.bytes"] {
+        settings.set(name, bytes.to_string());
+    }
 }
 
 /// A new consumer that is asked about topics, and never polled: it keeps no statistics.
@@ -71,6 +106,7 @@ fn settings(config: &KafkaConfig) -> ClientConfig {
     settings.set("bootstrap.servers", &config.bootstrap_servers);
     settings.set("group.id", &config.group_id);
     settings.set("client.id", "forebay");
+    security::protect(&mut settings, &config.security);
     settings.set_log_level(RDKafkaLogLevel::Info);
     settings
 }
@@ -80,17 +116,24 @@ fn settings(config: &KafkaConfig) -> ClientConfig {
 pub struct Reporter {
     metrics: Arc<Metrics>,
     health: Arc<Health>,
+    trouble: Arc<Trouble>,
 }
 
 impl Reporter {
     /// A reporter to these.
     pub fn new(metrics: Arc<Metrics>, health: Arc<Health>) -> Self {
-        Self { metrics, health }
+        Self { metrics, health, trouble: Arc::default() }
+    }
+
+    /// Why the brokers can't be reached, as far as librdkafka has said.
+    pub fn trouble(&self) -> Option<String> {
+        self.trouble.reason()
     }
 }
 
 impl ClientContext for Reporter {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        self.trouble.note_log(facility, message);
         match level {
             RDKafkaLogLevel::Emerg
             | RDKafkaLogLevel::Alert
@@ -115,17 +158,23 @@ impl ClientContext for Reporter {
             }
         }
         if statistics.brokers.values().any(|broker| broker.state == "UP") {
+            self.trouble.clear();
             if self.health.up(Component::Broker) {
                 info!("the Kafka brokers answer");
             }
-        } else if self.health.down(Component::Broker, "no Kafka broker answers") {
-            warn!("no Kafka broker answers; trying again until one does");
+            return;
+        }
+        let trouble = self.trouble().map(|reason| format!(": {reason}")).unwrap_or_default();
+        let message = format!("no Kafka broker answers{trouble}");
+        if self.health.down(Component::Broker, message.as_str()) {
+            warn!("{message}; trying again until one does");
         }
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
         // The same error comes out of poll, where it is judged and counted.
         debug!("kafka client: {error}: {reason}");
+        self.trouble.note(&error, reason);
     }
 }
 

@@ -11,7 +11,7 @@ use forebay_writer::cli::{Arguments, Command, DeadLettersCommand};
 use forebay_writer::command_error::CommandError;
 use forebay_writer::config::{Config, PREFIX};
 use forebay_writer::status::status;
-use forebay_writer::{check, dead_letters, logging, run};
+use forebay_writer::{check, dead_letters, logging, resume, run};
 
 /// The command line or the configuration is wrong (`EX_USAGE`).
 const USAGE: u8 = 64;
@@ -46,6 +46,13 @@ fn execute(command: Command) -> Result<ExitCode, ExitCode> {
         Command::Check(argument) => {
             let config = load(&argument.config)?;
             Ok(exit(on_runtime(check::check(&config))?))
+        }
+        Command::Resume(arguments) => {
+            let config = load(&arguments.config.config)?;
+            on_runtime(resume::resume(config, arguments))?.map(exit).map_err(|error| {
+                eprintln!("forebay: {error}");
+                ExitCode::from(STOPPED)
+            })
         }
         Command::Status(arguments) => {
             let config = load(&arguments.config.config)?;

@@ -19,7 +19,7 @@ const MERGE: &str = include_str!("merge.sql");
 /// What the merge answers.
 #[derive(Debug, Deserialize)]
 pub struct MergeAnswer {
-    /// `set` or `walk`.
+    /// `set`, `walk` or `mixed`.
     pub path: String,
     /// Subtransactions that it needed.
     pub subtransactions: u64,
@@ -47,10 +47,12 @@ pub struct TargetOutcome {
     pub deleted: u64,
 }
 
-/// Merges what is staged and advances progress to `positions`, from where the claim says.
+/// Merges what is staged and advances progress to `positions`, from where the claim says. Events that
+/// raise the SQLSTATE `suspected` are rejected, if others are merged.
 ///
 /// # Errors
 /// What the database said: `FB001` if another has claimed.
+#[expect(clippy::too_many_arguments, reason = "they are those of forebay.merge")]
 pub async fn merge(
     session: &Session,
     source: &str,
@@ -59,12 +61,13 @@ pub async fn merge(
     positions: &[BatchPosition],
     staged: &Staged,
     resolved: &Resolved,
+    suspected: Option<&str>,
 ) -> Result<MergeAnswer, DatabaseError> {
     let statement = session.statement(Place::Merge, MERGE).await?;
     let advances = Advances::new(claim, positions)?;
     let (relations, rows) = staged_rows(decoder, staged, resolved);
     let rejected: Vec<i32> = resolved.rejected.iter().map(|refused| refused.event).collect();
-    let parameters: [&(dyn ToSql + Sync); 13] = [
+    let parameters: [&(dyn ToSql + Sync); 14] = [
         &staged.slot,
         &source,
         &advances.topics,
@@ -78,6 +81,7 @@ pub async fn merge(
         &relations,
         &rows,
         &rejected,
+        &suspected,
     ];
     let answer = session.client().query_one(&statement, &parameters);
     let row = session.within(Place::Merge, answer).await?;
@@ -99,21 +103,21 @@ fn staged_rows(decoder: &Decoder, staged: &Staged, resolved: &Resolved) -> (Vec<
     rows.into_iter().unzip()
 }
 
-/// `forebay.advance[]`, column by column.
+/// `forebay.advance[]`, column by column: from where the claim says, with its tokens.
 #[derive(Default)]
-struct Advances<'a> {
-    topics: Vec<&'a str>,
-    partitions: Vec<i32>,
-    tokens: Vec<uuid::Uuid>,
-    from_offsets: Vec<i64>,
-    next_offsets: Vec<i64>,
-    last_offsets: Vec<Option<i64>>,
-    last_timestamps: Vec<Option<i64>>,
-    last_hashes: Vec<Option<&'a [u8]>>,
+pub(crate) struct Advances<'a> {
+    pub topics: Vec<&'a str>,
+    pub partitions: Vec<i32>,
+    pub tokens: Vec<uuid::Uuid>,
+    pub from_offsets: Vec<i64>,
+    pub next_offsets: Vec<i64>,
+    pub last_offsets: Vec<Option<i64>>,
+    pub last_timestamps: Vec<Option<i64>>,
+    pub last_hashes: Vec<Option<&'a [u8]>>,
 }
 
 impl<'a> Advances<'a> {
-    fn new(claim: &Claim, positions: &'a [BatchPosition]) -> Result<Self, DatabaseError> {
+    pub fn new(claim: &Claim, positions: &'a [BatchPosition]) -> Result<Self, DatabaseError> {
         let mut advances = Self::default();
         for position in positions {
             let (topic, partition) = (&position.topic, position.partition);

@@ -12,4 +12,5 @@ select forebay.merge(
   staged => array(
     select row(s.relation::regclass, s.rows)::forebay.staged
     from unnest($11::oid[], $12::int8[]) as s(relation, rows)),
-  rejected => $13::int4[])
+  rejected => $13::int4[],
+  suspected => $14::text)

@@ -57,6 +57,8 @@ pub const STOPPED_PARTITIONS: &str = "forebay_stopped_partitions";
 pub const BUFFERED_BYTES: &str = "forebay_buffered_bytes";
 /// Errors of the consumer, by librdkafka's name.
 pub const CONSUMER_ERRORS_TOTAL: &str = "forebay_consumer_errors_total";
+/// Offsets that were passed without a record.
+pub const OFFSETS_WITHOUT_RECORD_TOTAL: &str = "forebay_offsets_without_record_total";
 /// Offset commits to the broker that failed.
 pub const OFFSET_COMMIT_FAILURES_TOTAL: &str = "forebay_offset_commit_failures_total";
 
@@ -113,6 +115,8 @@ pub struct Metrics {
     pub buffered_bytes: IntGauge,
     /// Labels: code.
     pub consumer_errors: IntCounterVec,
+    /// Offsets without a record.
+    pub offsets_without_record: IntCounter,
     /// Failed offset commits.
     pub offset_commit_failures: IntCounter,
 }
@@ -173,6 +177,10 @@ impl Metrics {
                 CONSUMER_ERRORS_TOTAL,
                 "Errors of the Kafka consumer",
                 &["code"],
+            )?,
+            offsets_without_record: add.counter(
+                OFFSETS_WITHOUT_RECORD_TOTAL,
+                "Offsets that were passed without a record",
             )?,
             offset_commit_failures: add.counter(
                 OFFSET_COMMIT_FAILURES_TOTAL,

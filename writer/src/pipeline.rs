@@ -10,7 +10,6 @@ use tracing::{error, info, warn};
 
 use crate::backoff::{Backoff, shown};
 use crate::failure::{Failure, LoudStop};
-use crate::health::Component;
 use crate::ownership::{Key, Wanted};
 use crate::retry::Verdict;
 use crate::worker::{Database, Ended, Surroundings, Worker};
@@ -76,7 +75,10 @@ impl Pipeline {
             match wanted {
                 Some(wanted) if !wanted.is_empty() => return wanted,
                 // A writer to which no partition falls is as well as one that has some.
-                Some(_) => drop(self.surroundings.health.up(Component::Claim)),
+                Some(_) => {
+                    self.surroundings.metrics.lag.claimed(self.number, []);
+                    self.surroundings.health.claimed(self.number);
+                }
                 None => {}
             }
             if self.wanted.changed().await.is_err() {
@@ -88,8 +90,11 @@ impl Pipeline {
 
     /// Lets a worker work until it ends; none if that is for good.
     async fn work(&mut self, mut worker: Worker) -> Result<Option<Database>, Failure> {
-        self.backoff.reset();
-        match worker.work(&mut self.wanted).await {
+        let ended = worker.work(&mut self.wanted).await;
+        if worker.has_merged() {
+            self.backoff.reset();
+        }
+        match ended {
             Ok(Ended::ShutDown) => {
                 worker.say_goodbye().await;
                 info!(worker = self.number, "merged everything that was read");
@@ -117,7 +122,7 @@ impl Pipeline {
             // Each has been logged, and is shown; the others go on at once.
             return Ok(Duration::ZERO);
         }
-        health.down(Component::Claim, "no partitions are claimed");
+        health.unclaimed(self.number);
         health.down(failure.component(), failure.to_string());
         if verdict == Verdict::Stop {
             return Err(LoudStop(failure.to_string()));

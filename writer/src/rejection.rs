@@ -21,6 +21,8 @@ impl SqlState {
     pub const INVALID_DATETIME_FORMAT: Self = Self("22007");
     /// A date or time outside the range of its column's type.
     pub const DATETIME_FIELD_OVERFLOW: Self = Self("22008");
+    /// An offset from UTC that is none.
+    pub const INVALID_TIME_ZONE_DISPLACEMENT: Self = Self("22009");
     /// Bytes that are not UTF-8, or a NUL in text.
     pub const CHARACTER_NOT_IN_REPERTOIRE: Self = Self("22021");
     /// A value that the format forbids, such as a path outside the datastore.
@@ -95,7 +97,7 @@ impl Rejection {
 }
 
 /// Without NUL, which no text column takes, and cut to a bounded length.
-fn recordable(mut text: String) -> String {
+pub(crate) fn recordable(mut text: String) -> String {
     if text.len() > LONGEST_MESSAGE {
         text.truncate(text.floor_char_boundary(LONGEST_MESSAGE));
         text.push('…');

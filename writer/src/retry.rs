@@ -30,6 +30,8 @@ pub enum Place {
     Commit,
     /// Showing a person what is there.
     Show,
+    /// Changing progress for a person.
+    Resume,
 }
 
 impl Place {
@@ -48,6 +50,7 @@ impl Place {
             Self::Expire => "delete old dead letters",
             Self::Commit => "commit batch",
             Self::Show => "look at the database",
+            Self::Resume => "resume partition",
         }
     }
 }
@@ -97,9 +100,45 @@ pub fn verdict(place: Place, sqlstate: Option<&str>) -> Verdict {
     }
 }
 
+/// Whether an error of the merge that it does not take for an event's fault may be one all the same,
+/// if it comes again and again: nothing that an outage or a missing right raises.
+pub fn may_be_suspected(sqlstate: &str) -> bool {
+    let class = sqlstate.get(..2).unwrap_or_default();
+    let is_worlds = matches!(class, "08" | "40" | "53" | "57" | "58" | "FB")
+        || matches!(sqlstate, "25006" | "42501" | "55P03");
+    !is_worlds
+}
+
+/// Whether an error that a COPY raises over a row is the row's own fault: a literal that is none of
+/// its type, names something that does not exist, or is too long. What the rows have no part in,
+/// such as a full disk, is not.
+pub fn copied_row_is_to_blame(sqlstate: &str) -> bool {
+    /// The COPY itself is malformed: the writer's fault, not a row's.
+    const BAD_COPY_FILE_FORMAT: &str = "22P04";
+    match sqlstate.get(..2).unwrap_or_default() {
+        "22" => sqlstate != BAD_COPY_FILE_FORMAT,
+        // Unsupported, too large, and what types that name objects or have a syntax say.
+        _ => matches!(
+            sqlstate,
+            "0A000" | "3F000" | "42601" | "42602" | "42704" | "42725" | "42883" | "42P01" | "54000"
+        ),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Place, Verdict, verdict};
+    use super::{Place, Verdict, copied_row_is_to_blame, verdict};
+
+    #[test]
+    fn tells_a_bad_row_from_a_bad_day() {
+        for sqlstate in ["22P02", "22003", "2200N", "22021", "42601", "42P01", "42704", "54000"] {
+            assert!(copied_row_is_to_blame(sqlstate), "{sqlstate}");
+        }
+        for sqlstate in ["22P04", "53100", "57014", "42501", "42703", "55P03", "08P01", "XX000", ""]
+        {
+            assert!(!copied_row_is_to_blame(sqlstate), "{sqlstate}");
+        }
+    }
 
     #[test]
     fn judges_by_sqlstate_and_place() {

@@ -5,6 +5,7 @@
 
 mod connect;
 mod error;
+mod tls;
 
 use std::collections::HashMap;
 use std::future::{Future, poll_fn};
@@ -15,7 +16,6 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio_postgres::error::SqlState;
-use tokio_postgres::tls::NoTlsStream;
 use tokio_postgres::{AsyncMessage, Client, Connection, Socket, Statement};
 use tracing::{debug, warn};
 
@@ -25,9 +25,14 @@ use crate::retry::Place;
 pub use error::DatabaseError;
 
 use connect::Connected;
+use tls::TlsStream;
 
 /// How much longer than the server's own timeout the writer waits for an answer.
 const GRACE: Duration = Duration::from_secs(5);
+
+/// The server, too, must notice a dead peer in seconds: its session owns partitions.
+const KEEPALIVES: &str = "set tcp_keepalives_idle = 5; set tcp_keepalives_interval = 2; \
+                          set tcp_keepalives_count = 3";
 
 /// One connection to the primary. Dropping it cuts the connection.
 pub struct Session {
@@ -90,7 +95,7 @@ impl Session {
         };
         let settings = format!(
             "set statement_timeout = {}; set idle_in_transaction_session_timeout = {}; \
-             set client_min_messages = warning; set search_path = pg_catalog, pg_temp",
+             set client_min_messages = warning; set search_path = pg_catalog, pg_temp; {KEEPALIVES}",
             config.statement_timeout.as_millis(),
             config.idle_in_transaction_timeout.as_millis(),
         );
@@ -197,7 +202,7 @@ impl Drop for Session {
 
 /// Moves bytes and notices until the connection ends; says why before anybody can see that it did.
 async fn drive(
-    mut connection: Connection<Socket, NoTlsStream>,
+    mut connection: Connection<Socket, TlsStream>,
     warnings: Arc<AtomicU64>,
     end: watch::Sender<Option<Arc<DatabaseError>>>,
 ) {

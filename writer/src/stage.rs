@@ -1,21 +1,19 @@
 //! Begins a batch's transaction, takes a slot, and copies the batch's rows into it.
 
-use std::pin::pin;
+mod copy;
+mod isolate;
+mod slot;
 
-use futures_util::SinkExt as _;
-use tokio_postgres::CopyInSink;
-use tokio_postgres::types::ToSql;
+use tracing::warn;
 
 use crate::catalog::TargetIndex;
 use crate::event_batch::EventBatch;
-use crate::failpoint;
 use crate::hand_over::Decoder;
+use crate::reject::Refused;
 use crate::retry::Place;
 use crate::session::{DatabaseError, Session};
 
-const BEGIN: &str = "begin isolation level read committed read write";
-
-const STAGE: &str = include_str!("stage.sql");
+use slot::Staging;
 
 /// What stands in the slot.
 #[derive(Debug, Default)]
@@ -24,14 +22,8 @@ pub struct Staged {
     pub slot: Option<i32>,
     /// Rows by target.
     pub rows: Vec<(TargetIndex, u64)>,
-}
-
-/// A staging table of the slot.
-struct Staging {
-    relation: u32,
-    table: String,
-    slot: i32,
-    batch: u64,
+    /// Events with a row that the database refused; their other rows are staged.
+    pub refused: Vec<Refused>,
 }
 
 /// Begins the transaction and stages the batch, which must be sealed.
@@ -43,29 +35,74 @@ pub async fn stage(
     decoder: &Decoder,
     batch: &EventBatch,
 ) -> Result<Staged, DatabaseError> {
-    let rows: Vec<(TargetIndex, u64)> = batch.targets().filter(|(_, rows)| *rows > 0).collect();
-    let client = session.client();
-    if rows.is_empty() {
-        session.within(Place::Stage, client.batch_execute(BEGIN)).await?;
+    let targets: Vec<TargetIndex> =
+        batch.targets().filter(|(_, rows)| *rows > 0).map(|(target, _)| target).collect();
+    if targets.is_empty() {
+        slot::begin(session).await?;
         return Ok(Staged::default());
     }
-    let stagings = begin_and_take_slot(session, &relations(decoder, &rows)).await?;
-    let slot = stagings.first().map(|staging| staging.slot);
-    for (target, count) in &rows {
-        let relation = decoder.catalog.target(*target).relation();
-        let staging = stagings.iter().find(|staging| staging.relation == relation);
-        let staging = staging.ok_or_else(|| {
-            let message = format!("stage gave no staging table for relation {relation}");
-            DatabaseError::answer(Place::Stage, message)
-        })?;
-        copy(session, decoder, batch, *target, staging, *count).await?;
+    match copy_all(session, decoder, batch, &targets).await {
+        Err(error) if error.rows_fault().is_some() => {
+            warn!("{error}; staging the batch again without the events whose rows are refused");
+            session.roll_back(Place::Stage).await?;
+            copy_good(session, decoder, batch, &targets).await
+        }
+        staged => staged,
     }
-    Ok(Staged { slot, rows })
+}
+
+/// Copies all rows, one COPY per target.
+async fn copy_all(
+    session: &Session,
+    decoder: &Decoder,
+    batch: &EventBatch,
+    targets: &[TargetIndex],
+) -> Result<Staged, DatabaseError> {
+    let stagings = slot::begin_and_take(session, decoder, &relations(decoder, targets)).await?;
+    let mut staged = Staged { slot: slot_of(&stagings), ..Staged::default() };
+    for index in targets {
+        let target = decoder.catalog.target(*index);
+        let staging = staging_of(&stagings, target.relation())?;
+        let rows = batch.rows_of(*index);
+        copy::copy(session, target, staging, batch, &rows).await?;
+        staged.rows.push((*index, rows.row_count()));
+    }
+    Ok(staged)
+}
+
+/// Copies all rows but those that the database refuses.
+async fn copy_good(
+    session: &Session,
+    decoder: &Decoder,
+    batch: &EventBatch,
+    targets: &[TargetIndex],
+) -> Result<Staged, DatabaseError> {
+    let stagings = slot::begin_and_take(session, decoder, &relations(decoder, targets)).await?;
+    let mut staged = Staged { slot: slot_of(&stagings), ..Staged::default() };
+    for index in targets {
+        let target = decoder.catalog.target(*index);
+        let staging = staging_of(&stagings, target.relation())?;
+        let (rows, refused) = (batch.rows_of(*index), &mut staged.refused);
+        let copied = isolate::copy_good(session, target, staging, batch, rows, refused).await?;
+        staged.rows.push((*index, copied));
+    }
+    Ok(staged)
+}
+
+fn slot_of(stagings: &[Staging]) -> Option<i32> {
+    stagings.first().map(|staging| staging.slot)
+}
+
+fn staging_of(stagings: &[Staging], relation: u32) -> Result<&Staging, DatabaseError> {
+    stagings.iter().find(|staging| staging.relation == relation).ok_or_else(|| {
+        let message = format!("stage gave no staging table for relation {relation}");
+        DatabaseError::answer(Place::Stage, message)
+    })
 }
 
 /// The targets that have rows, and those that the format's resolve fills from them.
-fn relations(decoder: &Decoder, rows: &[(TargetIndex, u64)]) -> Vec<u32> {
-    let mut targets: Vec<TargetIndex> = rows.iter().map(|(target, _)| *target).collect();
+fn relations(decoder: &Decoder, targets: &[TargetIndex]) -> Vec<u32> {
+    let mut targets = targets.to_vec();
     let resolve = decoder.format.resolve();
     if resolve.is_some_and(|resolve| targets.contains(&resolve.refs)) {
         targets.extend(decoder.format.extra_relations());
@@ -73,63 +110,4 @@ fn relations(decoder: &Decoder, rows: &[(TargetIndex, u64)]) -> Vec<u32> {
     targets.sort_unstable();
     targets.dedup();
     targets.into_iter().map(|target| decoder.catalog.target(target).relation()).collect()
-}
-
-/// Both in one round trip: a transaction that could not begin has nothing to stage in, and says so.
-async fn begin_and_take_slot(
-    session: &Session,
-    relations: &[u32],
-) -> Result<Vec<Staging>, DatabaseError> {
-    let statement = session.statement(Place::Stage, STAGE).await?;
-    let client = session.client();
-    let both = async {
-        let parameters: [&(dyn ToSql + Sync); 1] = [&relations];
-        tokio::try_join!(client.batch_execute(BEGIN), client.query(&statement, &parameters))
-    };
-    let ((), answer) = session.within(Place::Stage, both).await?;
-    let read = |row: &tokio_postgres::Row| -> Result<Staging, tokio_postgres::Error> {
-        Ok(Staging {
-            relation: row.try_get(0)?,
-            table: row.try_get(1)?,
-            slot: row.try_get(2)?,
-            batch: row.try_get::<_, i64>(3)?.cast_unsigned(),
-        })
-    };
-    answer
-        .iter()
-        .map(|row| {
-            read(row).map_err(|error| DatabaseError::answer(Place::Stage, error.to_string()))
-        })
-        .collect()
-}
-
-async fn copy(
-    session: &Session,
-    decoder: &Decoder,
-    batch: &EventBatch,
-    target: TargetIndex,
-    staging: &Staging,
-    count: u64,
-) -> Result<(), DatabaseError> {
-    let columns = decoder.catalog.target(target).copy_columns();
-    let sql = format!("copy {} ({columns}) from stdin binary", staging.table);
-    let statement = session.statement(Place::Copy, &sql).await?;
-    let copy = async {
-        let sink: CopyInSink<_> = session.client().copy_in(&statement).await?;
-        let mut sink = pin!(sink);
-        for (index, chunk) in batch.copy_chunks(target, staging.batch).enumerate() {
-            sink.feed(chunk).await?;
-            if cfg!(feature = "failpoints") && index == 0 {
-                sink.flush().await?;
-                failpoint::hit(failpoint::STAGE_IN_COPY).await;
-            }
-        }
-        sink.finish().await
-    };
-    let copied = session.within(Place::Copy, copy).await?;
-    if copied == count {
-        return Ok(());
-    }
-    let message = format!("{} took {copied} rows of {count}", staging.table);
-    Err(DatabaseError::answer(Place::Copy, message))
 }

@@ -108,6 +108,21 @@ pub async fn resolve(
     Ok(())
 }
 
+/// The same partition, starting at its first record of this time or later. It blocks.
+///
+/// # Errors
+/// If the broker does not answer.
+pub fn since(
+    consumer: &KafkaConsumer,
+    kafka: &KafkaConfig,
+    surveyed: Surveyed,
+    time_ms: i64,
+) -> Result<Surveyed, SurveyError> {
+    let unseen = [surveyed.clone()];
+    let found = Asking { consumer, kafka, unseen: &unseen }.since(time_ms)?;
+    Ok(found.into_iter().next().unwrap_or(surveyed))
+}
+
 /// The partitions that progress is kept of.
 async fn seen(
     session: &Session,
@@ -198,7 +213,7 @@ impl Asking<'_> {
             let metrics =
                 Metrics::new().map_err(|error| KafkaError::ClientCreation(error.to_string()))?;
             let reporter = Reporter::new(Arc::new(metrics), Arc::new(Health::default()));
-            let member = kafka::consumer(&config, reporter)?;
+            let member = kafka::watcher(&config, reporter)?;
             let found = member.committed_offsets(of, ANSWER_TIMEOUT)?;
             found.elements().iter().try_for_each(|one| one.error())?;
             Ok(found)

@@ -62,12 +62,12 @@ impl StoppedPartitions {
 
     /// Stops a partition, until its progress is no longer `mark`.
     pub fn stop(&self, stop: &PartitionStop, mark: Mark) {
-        error!("stopped {stop}");
         self.labelled(&stop.topic, stop.partition, |gauge, labels| {
             gauge.with_label_values(labels).set(1);
         });
         let key = (stop.topic.clone(), stop.partition);
         self.lock().insert(key, Stopped { message: stop.message.clone(), mark });
+        error!("stopped {stop}");
     }
 
     /// Whether a partition is stopped.
@@ -85,11 +85,11 @@ impl StoppedPartitions {
         }
         stopped.remove(&key);
         drop(stopped);
-        info!("{topic}/{partition} is no longer stopped: its progress was changed");
         self.labelled(topic, partition, |gauge, labels| {
             // It was set when the partition was stopped.
             let _ = gauge.remove_label_values(labels);
         });
+        info!("{topic}/{partition} is no longer stopped: its progress was changed");
         true
     }
 

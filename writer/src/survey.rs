@@ -11,6 +11,12 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use crate::kafka::{ANSWER_TIMEOUT, KafkaConsumer};
 use crate::position::{Offset, Partition, Topic};
 
+/// How long the client's own events are waited for: all of them are there already.
+const SERVE: Duration = Duration::from_millis(10);
+
+/// How many of them are looked at.
+const SERVED: u32 = 100;
+
 /// Partitions as the broker has them.
 #[derive(Debug)]
 pub struct Survey {
@@ -152,11 +158,16 @@ impl Asking<'_> {
     }
 
     fn failed(&self, question: String, error: KafkaError) -> SurveyError {
-        // Serves the client's own log lines, which nobody polls for yet.
-        let _ = self.consumer.poll(Duration::ZERO);
-        let reason = match error.rdkafka_error_code() {
-            Some(code) => code.to_string(),
-            None => error.to_string(),
+        // Serves the client's own log lines and errors, which nobody polls for yet.
+        for _ in 0..SERVED {
+            if self.consumer.poll(SERVE).is_none() {
+                break;
+            }
+        }
+        let reason = match (self.consumer.context().trouble(), error.rdkafka_error_code()) {
+            (Some(trouble), _) => trouble,
+            (None, Some(code)) => code.to_string(),
+            (None, None) => error.to_string(),
         };
         SurveyError::Broker { servers: self.servers.to_owned(), question, reason }
     }

@@ -115,7 +115,7 @@ pub struct CopiedRow {
 pub fn copied(batch: &EventBatch, catalog: &Catalog, target: &str) -> Vec<CopiedRow> {
     let target = catalog.find(target).unwrap();
     let mut bytes = Vec::new();
-    for chunk in batch.copy_chunks(target, 77) {
+    for chunk in batch.copy_chunks(&batch.rows_of(target), 77) {
         bytes.extend_from_slice(&chunk);
     }
     read_copy(&bytes)

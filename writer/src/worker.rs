@@ -31,6 +31,7 @@ use crate::health::Component;
 use crate::ownership::{Key, Wanted};
 use crate::retry::{Place, Verdict};
 use crate::session::Session;
+use crate::suspicion::Suspicion;
 
 pub use open::{Database, open_database};
 pub use surroundings::Surroundings;
@@ -56,6 +57,7 @@ pub struct Worker {
     claim: Claim,
     /// None if there is nothing to read.
     reading: Option<Reading>,
+    has_merged: bool,
 }
 
 /// Why a worker ended without a failure. What was read is merged.
@@ -122,6 +124,11 @@ impl Worker {
         }
     }
 
+    /// Whether it has committed a batch.
+    pub fn has_merged(&self) -> bool {
+        self.has_merged
+    }
+
     fn session(&self) -> &Session {
         &self.database.session
     }
@@ -139,15 +146,19 @@ impl Worker {
     ) -> Result<Box<EventBatch>, Failure> {
         batch.seal();
         let mut backoff = Backoff::new(Duration::from_millis(20), Duration::from_secs(2));
+        let mut suspicion = Suspicion::default();
         let committed = loop {
-            let failure = match self.transact(&batch).await {
+            let failure = match self.transact(&batch, suspicion.suspected()).await {
                 Ok(committed) => break committed,
                 Err(failure) => failure,
             };
             if failure.leaves_commit_unknown() {
                 self.surroundings.known().in_doubt(&batch.positions());
             }
-            if failure.verdict() != Verdict::SameBatch || backoff.attempts() >= RETRIES {
+            let may_be_an_event =
+                matches!(&failure, Failure::Database(error) if suspicion.note(error));
+            let goes_on = failure.verdict() == Verdict::SameBatch || may_be_an_event;
+            if !goes_on || backoff.attempts() >= RETRIES {
                 return Err(failure);
             }
             self.try_again(&failure, &mut backoff).await?;
@@ -176,6 +187,7 @@ impl Worker {
 
     async fn acknowledge(&mut self, batch: &EventBatch, spent: Spent, committed: &Committed) {
         failpoint::hit(failpoint::ACKNOWLEDGE_BEFORE).await;
+        self.has_merged = true;
         self.claim.advance(&committed.positions);
         self.surroundings.known().committed(&committed.positions);
         if let Some(reading) = &self.reading {

@@ -7,12 +7,15 @@ use pgrx::pg_sys::{self, Oid};
 use pgrx::prelude::*;
 use pgrx::spi::SpiClient;
 
+use super::cut::Run;
 use crate::attempt::{Attempt, Raised, attempt};
+use crate::description::describe;
 use crate::identity::as_table_owner;
+use crate::policy::{Fault, fault_of};
 use crate::statement::Staging;
 use crate::statement::set::Which;
 use crate::statement::shape::Shape;
-use crate::target::{ForeignKey, Policy, Target, TargetSet};
+use crate::target::{ForeignKey, Policy, Target};
 
 /// The rows of one target.
 pub struct Part {
@@ -26,10 +29,14 @@ pub struct Part {
     pub deletes: i64,
     /// The sets of columns that the other rows name; none stands for all columns.
     pub given: Vec<Option<Vec<i16>>>,
+    /// The columns that any of them names; none stands for all columns.
+    pub given_by_any: Option<Vec<i16>>,
     /// Whether a key stands twice.
     pub repeats_key: bool,
     /// Whether a key stands twice in an event.
     pub repeats_key_in_event: bool,
+    /// Whether a key is no value of its type, or is null where it deletes: no set can have its row.
+    pub has_bad_key: bool,
 }
 
 /// More different sets of named columns than this are not worth a statement each.
@@ -38,7 +45,12 @@ const MOST_SHAPES: usize = 16;
 impl Part {
     /// Its staging table.
     pub fn staging(&self) -> Staging<'_> {
-        Staging { target: &self.target, slot: self.slot }
+        self.staging_of(Run::ALL)
+    }
+
+    /// Its staging table, for the statements of a run.
+    pub fn staging_of(&self, run: Run) -> Staging<'_> {
+        Staging { target: &self.target, slot: self.slot, is_whole: run == Run::ALL }
     }
 
     /// How its rows name columns.
@@ -46,7 +58,7 @@ impl Part {
         match self.given.as_slice() {
             [] | [None] => Shape::All,
             [Some(given)] => Shape::Some(given),
-            _ => Shape::Mixed,
+            _ => Shape::Mixed(self.given_by_any.as_deref()),
         }
     }
 
@@ -63,6 +75,7 @@ impl Part {
     pub fn is_walked(&self) -> bool {
         let names_nothing = |given: &Option<Vec<i16>>| given.as_ref().is_some_and(Vec::is_empty);
         self.target.why_walked.is_some()
+            || self.has_bad_key
             || self.given.len() > MOST_SHAPES
             || (self.given.len() > 1 && self.target.policy == Policy::Ignore)
             || (self.target.policy == Policy::Append
@@ -78,6 +91,7 @@ impl Part {
     pub fn is_replaceable(&self) -> bool {
         self.target.policy == Policy::Update
             && self.target.guard.is_empty()
+            && self.target.key_is_spelt_one_way
             && self.shape() == Shape::All
     }
 }
@@ -104,12 +118,12 @@ impl Batch {
         rejected: &[i32],
     ) -> Result<Self, Raised> {
         let started = Instant::now();
-        attempt(|attempt| {
-            let set = TargetSet::load(relations)?;
+        attempt(|_| {
+            let set = describe(relations)?;
             // SAFETY: the transaction has an id since `stage`; otherwise it gets one now.
             let id = unsafe { pg_sys::GetTopFullTransactionId() }.value;
             let mut parts = Vec::with_capacity(set.targets.len());
-            for target in set.targets {
+            for target in set.targets.iter().cloned() {
                 let said = relations
                     .iter()
                     .position(|relation| *relation == target.relation())
@@ -121,12 +135,12 @@ impl Batch {
             }
             parts.retain(|part| part.rows > 0);
             for part in &mut parts {
-                (part.repeats_key, part.repeats_key_in_event) = repeats_key(attempt, id, part)?;
+                look_at_keys(id, part)?;
             }
             Ok(Batch {
                 id,
                 parts,
-                foreign_keys: set.foreign_keys,
+                foreign_keys: set.foreign_keys.clone(),
                 count_seconds: started.elapsed().as_secs_f64(),
             })
         })
@@ -183,38 +197,68 @@ fn count_part(
     Ok(part)
 }
 
-/// Whether a key stands twice, and whether in one event. Keys are compared with the rights of the target's owner, whose types
-/// they may have.
-fn repeats_key(attempt: &Attempt, id: u64, part: &Part) -> Result<(bool, bool), Raised> {
-    if part.target.key.is_empty() {
-        return Ok((false, false));
+/// Finds out whether a key stands twice, and whether in one event. Keys are compared with the rights of
+/// the target's owner, whose types they may have.
+fn look_at_keys(id: u64, part: &mut Part) -> Result<(), Raised> {
+    if part.target.key.is_empty() || part.has_bad_key {
+        return Ok(());
     }
+    match attempt(|attempt| repeats_key(attempt, id, part)) {
+        Ok(repeats) => (part.repeats_key, part.repeats_key_in_event) = repeats,
+        Err(raised) if fault_of(&raised.sqlstate) == Fault::Event => part.has_bad_key = true,
+        Err(raised) => return Err(raised),
+    }
+    Ok(())
+}
+
+fn repeats_key(attempt: &Attempt, id: u64, part: &Part) -> Result<(bool, bool), Raised> {
     as_table_owner(attempt, part.target.owner(), || {
         Spi::connect_mut(|client| {
-            let sql = part.staging().repeats_key();
-            let row = client.update(sql.as_str(), None, &[batch_argument(id)])?.first();
-            Ok((row.get::<bool>(1)?.unwrap_or(false), row.get::<bool>(2)?.unwrap_or(false)))
+            let mut answers_true = |sql: String| {
+                let row = client.update(sql.as_str(), None, &[batch_argument(id)])?.first();
+                Ok::<_, Raised>(row.get::<bool>(1)?.unwrap_or(false))
+            };
+            let repeats = answers_true(part.staging().repeats_key())?;
+            let in_event = repeats && answers_true(part.staging().repeats_key_in_event())?;
+            Ok((repeats, in_event))
         })
     })
 }
 
 fn counted(client: &mut SpiClient<'_>, id: u64, target: Target, slot: i32) -> Result<Part, Raised> {
-    let staging = Staging { target: &target, slot };
+    let staging = Staging { target: &target, slot, is_whole: true };
     let row = client.update(staging.count().as_str(), None, &[batch_argument(id)])?.first();
     let rows = row.get::<i64>(1)?.unwrap_or(0);
     let deletes = row.get::<i64>(2)?.unwrap_or(0);
-    let shapes = row.get::<Vec<String>>(3)?.unwrap_or_default();
-    let given = shapes.iter().map(|shape| columns_of(shape)).collect::<Result<_, _>>()?;
-    Ok(Part { target, slot, rows, deletes, given, repeats_key: false, repeats_key_in_event: false })
+    let naming_all = row.get::<i64>(3)?.unwrap_or(0);
+    let (least, greatest) = (row.get::<Vec<i16>>(4)?, row.get::<Vec<i16>>(5)?);
+    let has_bad_key = row.get::<bool>(6)?.unwrap_or(false);
+    let given = match least {
+        None => vec![None],
+        Some(least) if naming_all == 0 && greatest.as_ref() == Some(&least) => vec![Some(least)],
+        Some(_) => shapes(client, id, &staging)?,
+    };
+    let given_by_any =
+        given.iter().cloned().collect::<Option<Vec<_>>>().map(|given| given.concat());
+    Ok(Part {
+        target,
+        slot,
+        rows,
+        deletes,
+        given,
+        given_by_any,
+        repeats_key: false,
+        repeats_key_in_event: false,
+        has_bad_key,
+    })
 }
 
-/// The set of columns that PostgreSQL spells `{1,2}`; nothing stands for all.
-fn columns_of(text: &str) -> Result<Option<Vec<i16>>, Raised> {
-    if text.is_empty() {
-        return Ok(None);
-    }
-    let numbers = text.trim_matches(['{', '}']).split(',').filter(|number| !number.is_empty());
-    numbers.map(str::parse).collect::<Result<_, _>>().map(Some).map_err(|_| {
-        Raised::new("22023", format!("{text} in column _given is no set of column numbers"))
-    })
+/// The sets of columns that rows name; none stands for all.
+fn shapes(
+    client: &mut SpiClient<'_>,
+    id: u64,
+    staging: &Staging,
+) -> Result<Vec<Option<Vec<i16>>>, Raised> {
+    let tuples = client.update(staging.shapes().as_str(), None, &[batch_argument(id)])?;
+    tuples.map(|tuple| Ok(tuple.get::<Vec<i16>>(1)?)).collect()
 }

@@ -31,6 +31,8 @@ pub struct StagedRow {
     pub place: ItemPointerData,
     /// Its key, as a number that equal keys of a part share.
     pub key: i64,
+    /// Whether the key is null.
+    pub has_null_key: bool,
 }
 
 /// Consecutive events.

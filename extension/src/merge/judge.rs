@@ -69,21 +69,41 @@ pub struct Findings {
     pub violations: Vec<Finding>,
     /// Rows that share unique values, in order of (event, row).
     pub duplicates: Vec<Duplicate>,
-    /// Rows without a stored parent.
+    /// Rows without a stored parent, and without one that is given for sure.
     pub orphans: Vec<Orphan>,
 }
 
 impl Findings {
+    /// Whether no row violates anything by itself or with another.
+    pub fn is_empty(&self) -> bool {
+        self.violations.is_empty() && self.duplicates.is_empty()
+    }
+
+    /// The events that may be rejected.
+    pub fn events(&self) -> BTreeSet<i32> {
+        (self.violations.iter().map(|found| found.event))
+            .chain(self.duplicates.iter().map(|found| found.event))
+            .chain(self.orphans.iter().map(|found| found.event))
+            .collect()
+    }
+
+    /// Adds an orphan, unless it is known.
+    pub fn add_orphan(&mut self, orphan: Orphan) {
+        let is_same = |other: &Orphan| {
+            (other.event, other.row, other.part, other.foreign_key)
+                == (orphan.event, orphan.row, orphan.part, orphan.foreign_key)
+        };
+        if !self.orphans.iter().any(is_same) {
+            self.orphans.push(orphan);
+        }
+    }
+
     /// The events to reject, in order, each with its first reason.
     pub fn judge(&self, batch: &Batch) -> Vec<Rejection> {
         let mut judge =
             Judge { batch, findings: self, holders: HashSet::new(), dead: BTreeSet::new() };
-        let events: BTreeSet<i32> = (self.violations.iter().map(|found| found.event))
-            .chain(self.duplicates.iter().map(|found| found.event))
-            .chain(self.orphans.iter().map(|found| found.event))
-            .collect();
         let by_event = ByEvent::of(self);
-        events.into_iter().filter_map(|event| judge.reject(event, &by_event)).collect()
+        self.events().into_iter().filter_map(|event| judge.reject(event, &by_event)).collect()
     }
 }
 
@@ -174,8 +194,7 @@ impl<'a> Judge<'a> {
 
     /// Whether what an event gives is there for another one.
     fn gives(&self, parent: i32, child: i32) -> bool {
-        let is_in_time = parent <= child || failpoint::is_mutant("late_parents");
-        is_in_time && (!self.dead.contains(&parent) || failpoint::is_mutant("dead_parents"))
+        parent <= child && (!self.dead.contains(&parent) || failpoint::is_mutant("dead_parents"))
     }
 
     fn target(&self, part: usize) -> &'a Target {
@@ -218,6 +237,12 @@ pub fn versionless(target: &Target) -> Raised {
     let column = target.version.as_deref().unwrap_or_default();
     let message = format!("{} keeps the newest row: an event must name {column}", target.display);
     violates("22004", message, target, None)
+}
+
+/// An event deletes by a key that is null.
+pub fn null_key(target: &Target) -> Raised {
+    let message = format!("{} has no row whose key is null", target.display);
+    violates("23502", message, target, None)
 }
 
 /// An event differs from the stored row where it must be identical.

@@ -1,5 +1,7 @@
 //! The looks at a run: what is stored of its rows, and what they would violate.
 
+use std::collections::BTreeSet;
+
 use pgrx::datum::DatumWithOid;
 use pgrx::prelude::*;
 
@@ -9,6 +11,7 @@ use super::judge::{Duplicate, Finding, Findings, Orphan};
 use crate::attempt::{Attempt, Raised};
 use crate::identity::as_table_owner;
 use crate::statement::look::{Look, Violation};
+use crate::statement::shape::Shape;
 use crate::target::{ForeignKey, Policy};
 
 /// What is stored of the rows that a part has in a run.
@@ -29,7 +32,8 @@ pub fn run_arguments<'a>(batch: &Batch, run: Run) -> [DatumWithOid<'a>; 3] {
     [batch_argument(batch.id), run.first.into(), run.last.into()]
 }
 
-/// Looks at all parts of a run; for the values of other unique indexes only if `thorough`.
+/// Looks at all parts of a run. If `thorough`, also at what writing them would raise anyhow: values of
+/// other unique indexes, and parents that the batch does not give.
 pub fn look(
     attempt: &Attempt,
     batch: &Batch,
@@ -38,19 +42,49 @@ pub fn look(
 ) -> Result<(Vec<Stored>, Findings), Raised> {
     let mut stored = Vec::with_capacity(batch.parts.len());
     let mut findings = Findings::default();
-    for (number, part) in batch.parts.iter().enumerate() {
-        let looker = Looker { batch, run, part, number };
-        let found = as_table_owner(attempt, part.target.owner(), || {
+    let mut has_orphans = false;
+    let lookers: Vec<_> =
+        (0..).zip(&batch.parts).map(|(number, part)| Looker { batch, run, part, number }).collect();
+    for looker in &lookers {
+        let found = as_table_owner(attempt, looker.part.target.owner(), || {
             let found = looker.violations(thorough, &mut findings)?;
             if thorough {
                 looker.duplicates(&mut findings)?;
             }
-            looker.orphans(&mut findings)?;
+            has_orphans |= looker.has_orphans(thorough)?;
             Ok::<_, Raised>(found)
         })?;
         stored.push(found);
     }
+    if has_orphans || !findings.is_empty() {
+        look_at_orphans(attempt, &lookers, &mut findings)?;
+    }
     Ok((stored, findings))
+}
+
+/// Finds the rows whose parents are missing, or may be if events with findings are rejected.
+fn look_at_orphans(
+    attempt: &Attempt,
+    lookers: &[Looker],
+    findings: &mut Findings,
+) -> Result<(), Raised> {
+    for looker in lookers {
+        let owner = looker.part.target.owner();
+        as_table_owner(attempt, owner, || looker.orphans(findings))?;
+    }
+    let mut known = findings.events();
+    let mut suspects = known.clone();
+    while !suspects.is_empty() {
+        let events: Vec<i32> = suspects.into_iter().collect();
+        for looker in lookers {
+            let owner = looker.part.target.owner();
+            as_table_owner(attempt, owner, || looker.children(&events, findings))?;
+        }
+        let all = findings.events();
+        suspects = all.difference(&known).copied().collect();
+        known = all;
+    }
+    Ok(())
 }
 
 /// Looks at what is stored alone.
@@ -59,7 +93,7 @@ pub fn look_at_stored(attempt: &Attempt, batch: &Batch, run: Run) -> Result<Vec<
         let looker = Looker { batch, run, part, number };
         as_table_owner(attempt, part.target.owner(), || {
             let shape = part.shape();
-            let look = Look::new(part.staging(), &shape, part.which());
+            let look = Look::new(part.staging_of(run), &shape, part.which());
             Ok(looker.read(&look, &[])?.0)
         })
     };
@@ -80,7 +114,7 @@ type Violating = Vec<(i32, i32, i32)>;
 impl Looker<'_> {
     fn violations(&self, thorough: bool, findings: &mut Findings) -> Result<Stored, Raised> {
         let shape = self.part.shape();
-        let look = Look::new(self.part.staging(), &shape, self.part.which());
+        let look = Look::new(self.part.staging_of(self.run), &shape, self.part.which());
         let kinds = look.kinds(thorough);
         let (mut stored, mut mover, mut violating) = self.read(&look, &kinds)?;
         let mut look = look;
@@ -149,9 +183,9 @@ impl Looker<'_> {
 
     fn duplicates(&self, findings: &mut Findings) -> Result<(), Raised> {
         let shape = self.part.shape();
-        let look = Look::new(self.part.staging(), &shape, self.part.which()).closely();
+        let look = Look::new(self.part.staging_of(self.run), &shape, self.part.which()).closely();
         for unique in &self.part.target.uniques {
-            let duplicates = self.triples::<i64>(&look.duplicates(unique))?;
+            let duplicates = self.triples::<i64>(&look.duplicates(unique), None)?;
             self.note_unclear(!duplicates.is_empty(), findings);
             for (event, row, value) in duplicates {
                 findings.duplicates.push(Duplicate {
@@ -166,50 +200,95 @@ impl Looker<'_> {
         Ok(())
     }
 
-    fn orphans(&self, findings: &mut Findings) -> Result<(), Raised> {
-        let of_part = self.batch.foreign_keys.iter().enumerate().filter(|(_, foreign_key)| {
+    /// The foreign keys of the part that can be looked at, with their places in the batch.
+    fn foreign_keys(&self) -> impl Iterator<Item = (usize, &ForeignKey)> {
+        self.batch.foreign_keys.iter().enumerate().filter(|(_, foreign_key)| {
             foreign_key.foreseeable && foreign_key.child() == self.part.target.relation()
-        });
-        for (number, foreign_key) in of_part {
-            let shape = self.part.shape();
-            let look = Look::new(self.part.staging(), &shape, self.part.which());
-            if self.count(&look.count_orphans(foreign_key))? == 0 {
+        })
+    }
+
+    /// The part that gives parents in this batch, if it does.
+    fn staged_parents(&self, foreign_key: &ForeignKey) -> Option<&Part> {
+        let parent = self.batch.part_of(foreign_key.parent())?;
+        (parent.rows > parent.deletes).then_some(parent)
+    }
+
+    /// Whether a row refers to what neither is stored nor given in time.
+    fn has_orphans(&self, thorough: bool) -> Result<bool, Raised> {
+        let shape = self.part.shape();
+        let look = Look::new(self.part.staging_of(self.run), &shape, self.part.which());
+        for (_, foreign_key) in self.foreign_keys() {
+            let parent = self.staged_parents(foreign_key);
+            if parent.is_none() && !thorough {
                 continue;
             }
-            let look = look.closely();
-            let mut orphans: Vec<Orphan> = self
-                .triples::<i64>(&look.orphans(foreign_key))?
-                .into_iter()
-                .map(|(event, row, _)| Orphan {
-                    event,
-                    row,
-                    part: self.number,
-                    foreign_key: number,
-                    parents: Vec::new(),
-                })
-                .collect();
-            self.find_staged_parents(&look, foreign_key, &mut orphans)?;
-            self.note_unclear(!orphans.is_empty(), findings);
-            findings.orphans.append(&mut orphans);
+            let staging = parent.map(|parent| parent.staging_of(self.run));
+            if self.count(&look.count_orphans(foreign_key, staging))? > 0 {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn close_look<'a>(&self, shape: &'a Shape<'a>) -> Look<'a>
+    where
+        Self: 'a,
+    {
+        Look::new(self.part.staging_of(self.run), shape, self.part.which()).closely()
+    }
+
+    fn orphans(&self, findings: &mut Findings) -> Result<(), Raised> {
+        let shape = self.part.shape();
+        let look = self.close_look(&shape);
+        for (number, foreign_key) in self.foreign_keys() {
+            let parent = self.staged_parents(foreign_key);
+            let staging = parent.map(|parent| parent.staging_of(self.run));
+            let found = self.triples::<i32>(&look.orphans(foreign_key, staging), None)?;
+            self.note_unclear(!found.is_empty(), findings);
+            findings.orphans.extend(found.into_iter().map(|(event, row, _)| Orphan {
+                event,
+                row,
+                part: self.number,
+                foreign_key: number,
+                parents: Vec::new(),
+            }));
         }
         Ok(())
     }
 
-    fn find_staged_parents(
-        &self,
-        look: &Look,
-        foreign_key: &ForeignKey,
-        orphans: &mut [Orphan],
-    ) -> Result<(), Raised> {
-        let Some(parent) = self.batch.part_of(foreign_key.parent()) else { return Ok(()) };
-        if orphans.is_empty() || parent.rows == parent.deletes {
-            return Ok(());
-        }
-        let sql = look.staged_parents(foreign_key, parent.staging());
-        for (event, row, parent_event) in self.triples::<i32>(&sql)? {
-            let orphan = orphans.binary_search_by_key(&(event, row), |one| (one.event, one.row));
-            if let Ok(place) = orphan {
-                orphans[place].parents.push(parent_event);
+    /// The rows that refer to what one of these events gives, and to nothing stored, with all events
+    /// that give it.
+    fn children(&self, parents: &[i32], findings: &mut Findings) -> Result<(), Raised> {
+        let shape = self.part.shape();
+        let look = self.close_look(&shape);
+        for (number, foreign_key) in self.foreign_keys() {
+            let Some(parent) = self.staged_parents(foreign_key) else { continue };
+            let staging = parent.staging_of(self.run);
+            let sql = look.staged_parents(foreign_key, staging, true);
+            let children: BTreeSet<_> = self
+                .triples::<i32>(&sql, Some(parents))?
+                .into_iter()
+                .filter(|(event, _, parent)| parent <= event)
+                .map(|(event, row, _)| (event, row))
+                .collect();
+            if children.is_empty() {
+                continue;
+            }
+            self.note_unclear(true, findings);
+            let events: Vec<i32> = children.iter().map(|(event, _)| *event).collect();
+            let sql = look.staged_parents(foreign_key, staging, false);
+            let all = self.triples::<i32>(&sql, Some(&events))?;
+            for givers in all.chunk_by(|one, next| (one.0, one.1) == (next.0, next.1)) {
+                let Some((event, row, _)) = givers.first() else { continue };
+                if children.contains(&(*event, *row)) {
+                    findings.add_orphan(Orphan {
+                        event: *event,
+                        row: *row,
+                        part: self.number,
+                        foreign_key: number,
+                        parents: givers.iter().map(|(_, _, parent)| *parent).collect(),
+                    });
+                }
             }
         }
         Ok(())
@@ -222,14 +301,17 @@ impl Looker<'_> {
         })
     }
 
-    /// Event, row and a number.
+    /// Event, row and a number, of what refers to `events` as `$4`.
     fn triples<T: FromDatum + IntoDatum + Default>(
         &self,
         sql: &str,
+        events: Option<&[i32]>,
     ) -> Result<Vec<(i32, i32, T)>, Raised> {
+        let mut arguments = Vec::from(run_arguments(self.batch, self.run));
+        arguments.extend(events.map(|events| DatumWithOid::from(events.to_vec())));
         Spi::connect_mut(|client| {
             let mut triples = Vec::new();
-            for tuple in client.update(sql, None, &run_arguments(self.batch, self.run))? {
+            for tuple in client.update(sql, None, &arguments)? {
                 let number =
                     |column| Ok::<_, Raised>(tuple.get::<i32>(column)?.unwrap_or_default());
                 triples.push((number(1)?, number(2)?, tuple.get::<T>(3)?.unwrap_or_default()));

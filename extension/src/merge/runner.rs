@@ -162,9 +162,9 @@ impl<'a> Runner<'a> {
     /// A suspected SQLSTATE that every event raises is the world's fault after all.
     fn accuse(&self) -> Result<(), Raised> {
         let Some(suspected) = self.suspected else { return Ok(()) };
-        let accused = self.rejected.iter().filter(|rejection| rejection.sqlstate == suspected);
+        let mut accused = self.rejected.iter().filter(|rejection| rejection.sqlstate == suspected);
         let merged = self.walk.events as usize - self.rejected.len();
-        match accused.last() {
+        match accused.next() {
             Some(rejection) if merged == 0 => {
                 Err(Raised::new(suspected, rejection.message.clone()))
             }
@@ -185,7 +185,8 @@ fn staged_rows(attempt: &Attempt, batch: &Batch) -> Result<Vec<StagedRow>, Raise
 
 fn read_rows(batch: &Batch, part: usize, rows: &mut Vec<StagedRow>) -> Result<(), Raised> {
     Spi::connect_mut(|client| {
-        let sql = batch.parts[part].staging().row_places();
+        let has_keys = !batch.parts[part].has_bad_key;
+        let sql = batch.parts[part].staging().row_places(has_keys);
         for tuple in client.update(sql.as_str(), None, &[batch_argument(batch.id)])? {
             let unplaced = || Raised::new("XX000", "a staged row without a place");
             rows.push(StagedRow {
@@ -196,6 +197,7 @@ fn read_rows(batch: &Batch, part: usize, rows: &mut Vec<StagedRow>) -> Result<()
                 given: tuple.get::<Vec<i16>>(4)?,
                 place: tuple.get::<ItemPointerData>(5)?.ok_or_else(unplaced)?,
                 key: tuple.get::<i64>(6)?.ok_or_else(unplaced)?,
+                has_null_key: tuple.get::<bool>(7)?.unwrap_or(false),
             });
         }
         Ok(())

@@ -94,6 +94,7 @@ fn foresee(
         cost.subtransactions += 1;
         let looked = attempt(|attempt| look(attempt, batch, run, thorough));
         cost.look += started.elapsed().as_secs_f64();
+        failpoint::hit("merge.after_look");
         let (stored, findings) = match looked {
             Ok(found) => found,
             Err(raised) if may_be_an_events(&raised) => return Ok(None),
@@ -109,7 +110,6 @@ fn foresee(
         if rejected.is_empty() || looked_again {
             return Ok(Some((stored, Foreseen::Rejected(rejected))));
         }
-        failpoint::hit("merge.between_looks");
         looked_again = true;
     }
 }
@@ -130,6 +130,9 @@ fn write(
     if !rejected.is_empty() {
         remove(batch, rejected)?;
         stored = look_at_stored(attempt, batch, run)?;
+        if batch.parts.iter().zip(&stored).any(|(part, stored)| conflicts(part, stored)) {
+            return Err(stale());
+        }
     }
     let mut tallies = Vec::with_capacity(batch.parts.len());
     let parts: Vec<_> = batch.parts.iter().zip(&stored).collect();
@@ -145,6 +148,15 @@ fn write(
         })?;
     }
     Ok(tallies)
+}
+
+/// Whether a row that is stored by now is in the way of one that is left.
+fn conflicts(part: &Part, stored: &Stored) -> bool {
+    match part.target.policy {
+        Policy::Insert => stored.stored > 0,
+        Policy::Identical => stored.differing > 0,
+        _ => false,
+    }
 }
 
 fn remove(batch: &Batch, rejected: &[Rejection]) -> Result<(), Raised> {
@@ -169,19 +181,24 @@ impl Writer<'_> {
     fn write(&self) -> Result<Tally, Raised> {
         let mut tally = Tally::of(&self.part.target);
         let deletes_last = failpoint::is_mutant("deletes_last");
-        if self.part.deletes > 0 && !deletes_last {
-            tally.deleted = self.run(&self.part.staging().delete_given())?;
+        if self.deletes() && !deletes_last {
+            tally.deleted = self.run(&self.part.staging_of(self.run).delete_given())?;
         }
         if self.stored.upserts > 0 {
             tally.updated = self.update()?;
             tally.inserted = self.insert()?;
         }
-        if self.part.deletes > 0 && deletes_last {
-            tally.deleted = self.run(&self.part.staging().delete_given())?;
+        if self.deletes() && deletes_last {
+            tally.deleted = self.run(&self.part.staging_of(self.run).delete_given())?;
         }
         let upserts = self.stored.upserts as u64;
         tally.unchanged = upserts.saturating_sub(tally.inserted + tally.updated);
         Ok(tally)
+    }
+
+    /// Whether rows may be deleted: a target without key has none in any run.
+    fn deletes(&self) -> bool {
+        self.part.deletes > 0 && !self.part.target.key.is_empty()
     }
 
     fn update(&self) -> Result<u64, Raised> {
@@ -190,7 +207,7 @@ impl Writer<'_> {
             return Ok(0);
         }
         let (shape, which) = (self.part.shape(), self.part.which());
-        let staging = self.part.staging();
+        let staging = self.part.staging_of(self.run);
         if self.answers_true(&staging.lock_differing(&shape, which))? {
             return Err(stale());
         }
@@ -199,7 +216,7 @@ impl Writer<'_> {
     }
 
     fn insert(&self) -> Result<u64, Raised> {
-        let staging = self.part.staging();
+        let staging = self.part.staging_of(self.run);
         let policy = self.part.target.policy;
         if policy == Policy::Ignore {
             return self.run(&staging.insert_ignoring(&self.part.shape()));

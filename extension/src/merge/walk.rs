@@ -13,7 +13,7 @@ use pgrx::prelude::*;
 use super::answer::{Rejection, Tally};
 use super::batch::{Batch, Part};
 use super::cut::StagedRow;
-use super::judge::{not_identical, versionless};
+use super::judge::{not_identical, null_key, versionless};
 use crate::attempt::{Attempt, Raised, attempt};
 use crate::failpoint;
 use crate::identity::as_table_owner;
@@ -120,10 +120,7 @@ impl<'a> Walk<'a> {
 
     fn reject(&mut self, event: &[StagedRow], raised: &Raised) {
         let Some(first) = event.first() else { return };
-        let mut rejection = Rejection::new(first.event, raised);
-        let current = &self.batch.parts[self.current].target;
-        rejection.target.get_or_insert_with(|| current.display.clone());
-        self.rejected.push(rejection);
+        self.rejected.push(Rejection::new(first.event, raised));
         self.events += 1;
     }
 
@@ -152,8 +149,19 @@ impl<'a> Walk<'a> {
                 self.events += events.len() as u32;
                 Ok(Stopped::Nowhere)
             }
-            Err(raised) if self.is_events_fault(&raised) => Ok(Stopped::At(place, raised)),
+            Err(raised) if self.is_events_fault(&raised) => {
+                Ok(Stopped::At(place, self.about_current(raised)))
+            }
             Err(raised) => Err(raised),
+        }
+    }
+
+    /// An error that names no table is about the one whose row was applied last.
+    fn about_current(&self, raised: Raised) -> Raised {
+        let current = &self.batch.parts[self.current].target;
+        match raised.table {
+            Some(_) => raised,
+            None => raised.about_table(&current.schema, &current.table),
         }
     }
 
@@ -191,6 +199,9 @@ impl<'a> Walk<'a> {
     fn apply_row(&mut self, row: &StagedRow) -> Result<RowOutcome, Raised> {
         self.current = row.part;
         let part = &self.batch.parts[row.part];
+        if row.deletes && row.has_null_key {
+            return Err(null_key(&part.target));
+        }
         let key = (row.part, row.deletes, row.given.clone());
         if !self.statements.contains_key(&key) {
             self.statements.insert(key.clone(), RowStatements::prepare(part, row)?);
@@ -216,7 +227,7 @@ impl<'a> Walk<'a> {
 impl RowStatements {
     fn prepare(part: &Part, row: &StagedRow) -> Result<Self, Raised> {
         let staging = part.staging();
-        let prepare = |sql: String| Plan::prepare(&sql, &[pg_sys::TIDOID]).map(Some);
+        let prepare = |sql: String| Plan::prepare_generic(&sql, &[pg_sys::TIDOID]).map(Some);
         let nothing =
             RowStatements { differing_columns: None, update: None, insert: None, delete: None };
         if row.deletes {
@@ -253,7 +264,13 @@ impl RowStatements {
 
     fn apply(&self, part: &Part, arguments: &[Datum]) -> Result<RowOutcome, Raised> {
         if let Some(delete) = &self.delete {
-            return Ok(RowOutcome::Deleted(delete.write(arguments)?));
+            // What foreign keys do on delete, they do before the event's next row.
+            let deleted = if part.target.acted_on {
+                delete.write_and_act(arguments)?
+            } else {
+                delete.write(arguments)?
+            };
+            return Ok(RowOutcome::Deleted(deleted));
         }
         if let Some(differing_columns) = &self.differing_columns
             && let Some(columns) = differing_columns.first_text(arguments)?

@@ -6,9 +6,10 @@
 use super::set::Which;
 use super::shape::{self, Shape};
 use super::{
-    OF_RUN, Staging, any_of, differs, image_of, key_images, list, literal, moves_guard, quoted,
-    same_key, target_rows,
+    Staging, any_of, differs, image_of, key_images, list, literal, moves_guard, quoted, same_key,
+    target_rows,
 };
+use crate::failpoint;
 use crate::target::{Column, ForeignKey, Policy, Target, Unique};
 
 /// What one row violates by itself.
@@ -80,7 +81,7 @@ impl<'a> Look<'a> {
 
     fn judges_null(&self, column: &Column) -> bool {
         let always_named = match self.shape {
-            Shape::Mixed => self.target().key.contains(&column.name),
+            Shape::Mixed(_) => self.target().key.contains(&column.name),
             shape => shape.names(self.target(), column),
         };
         column.not_null && (always_named || !column.has_default)
@@ -133,17 +134,19 @@ impl<'a> Look<'a> {
             }
         };
         let versionless = match target.version.as_deref().and_then(|name| target.column(name)) {
-            Some(version) if *shape == Shape::Mixed => format!("not {}", shape::is_named(version)),
+            Some(version) if matches!(shape, Shape::Mixed(_)) => {
+                format!("not {}", shape::is_named(version))
+            }
             Some(version) => (!shape.names(target, version)).to_string(),
             None => "false".to_owned(),
         };
-        let rows = self.staging.rows();
+        let (rows, of_run) = (self.staging.rows(), self.staging.of_run());
         if !has_stored {
             return format!(
                 "(select s._event, s._row, false as _forebay_stored, false as _forebay_differs, \
                  false as _forebay_moves, true as _forebay_effective, {last} as _forebay_last, \
                  {versionless} as _forebay_versionless{images} \
-                 from {rows} where {OF_RUN} and s._op = 'u')"
+                 from {rows} where {of_run} and s._op <> 'd')"
             );
         }
         let effective = match target.policy {
@@ -158,7 +161,7 @@ impl<'a> Look<'a> {
              {versionless} as _forebay_versionless{images} \
              from {rows} left join lateral (select t.*, true as _forebay_stored, \
              {} as _forebay_differs, {} as _forebay_moves from {} t where {} limit 1) l on true \
-             where {OF_RUN} and s._op = 'u')",
+             where {of_run} and s._op <> 'd')",
             differs(target, shape),
             moves_guard(target, shape),
             target_rows(target),
@@ -175,7 +178,9 @@ impl<'a> Look<'a> {
             format!("else {default}")
         };
         match self.shape {
-            Shape::Mixed if !target.key.contains(&column.name) => {
+            Shape::Mixed(_)
+                if self.shape.names(target, column) && !target.key.contains(&column.name) =>
+            {
                 format!(
                     "case when {} then {} {unnamed} end",
                     shape::is_named(column),
@@ -244,13 +249,16 @@ impl<'a> Look<'a> {
         )
     }
 
-    /// How many distinct references of the rows have no stored parent.
-    pub fn count_orphans(&self, foreign_key: &ForeignKey) -> String {
+    /// How many distinct references of the rows have neither a stored parent nor one that an event
+    /// no later than theirs gives. `parent` is staged in the same batch.
+    pub fn count_orphans(&self, foreign_key: &ForeignKey, parent: Option<Staging>) -> String {
         let columns = list(&foreign_key.child_columns, ", ", |name| format!("q.{}", quoted(name)));
         format!(
-            "select count(*) from (select distinct {columns} from {} q where {}) q where {}",
+            "select count(*) from (select distinct {columns} from {} q where ({}){} offset 0) q \
+             where {}",
             self.post_images(self.needs_stored_for(foreign_key)),
             any_or_all_given(foreign_key),
+            parent.map(|parent| is_ungiven(foreign_key, parent)).unwrap_or_default(),
             is_orphan(foreign_key)
         )
     }
@@ -260,7 +268,7 @@ impl<'a> Look<'a> {
         let target = self.target();
         let named = |name: &String| match self.shape {
             Shape::All => true,
-            Shape::Mixed => target.key.contains(name),
+            Shape::Mixed(_) => target.key.contains(name),
             Shape::Some(_) => {
                 target.column(name).is_some_and(|column| self.shape.names(target, column))
             }
@@ -268,34 +276,38 @@ impl<'a> Look<'a> {
         !target.key.is_empty() && !foreign_key.child_columns.iter().all(named)
     }
 
-    /// The rows that write a reference without a stored parent: event, row, and nothing more.
-    pub fn orphans(&self, foreign_key: &ForeignKey) -> String {
+    /// The rows that write a reference to what neither is stored nor given by an event no later than
+    /// theirs: event, row, and nothing more.
+    pub fn orphans(&self, foreign_key: &ForeignKey, parent: Option<Staging>) -> String {
         format!(
-            "select q._event, q._row, 0::int8 from {} q \
-             where q._forebay_effective and ({}) and {} \
-             order by q._event, q._row",
+            "select q._event, q._row, 0 from (select q.* from {} q where ({}){} offset 0) q \
+             where q._forebay_effective and {} order by q._event, q._row",
             self.post_images(true),
             any_or_all_given(foreign_key),
+            parent.map(|parent| is_ungiven(foreign_key, parent)).unwrap_or_default(),
             is_orphan(foreign_key)
         )
     }
 
-    /// For the orphans of [`Look::orphans`]: event, row, and the event of a staged row that gives
-    /// their parent.
-    pub fn staged_parents(&self, foreign_key: &ForeignKey, parent: Staging) -> String {
-        let keys = foreign_key.parent_columns.iter().filter_map(|name| parent.target.column(name));
-        let same = foreign_key.child_columns.iter().zip(keys).zip(&foreign_key.equalities);
-        let condition = list(same, " and ", |((child, key), equality)| {
-            format!("{} {equality} o.{}", image_of(key), quoted(child))
-        });
+    /// The rows of the events `$4` (if `of_parents`: that refer to what one of these gives) that write
+    /// a reference to what is not stored, with each event that gives it: event, row, that event.
+    pub fn staged_parents(
+        &self,
+        foreign_key: &ForeignKey,
+        parent: Staging,
+        of_parents: bool,
+    ) -> String {
+        let of_events = if of_parents { "s" } else { "q" };
         format!(
-            "select o._event, o._row, s._event from (select q.* from {} q \
-             where q._forebay_effective and ({}) and {}) o \
-             join {} on {condition} where {OF_RUN} and s._op = 'u' order by 1, 2, 3",
+            "select q._event, q._row, s._event from {} q join {} on {} \
+             where {} and s._op <> 'd' and {of_events}._event = any ($4) \
+             and q._forebay_effective and ({}) and {} order by 1, 2, 3",
             self.post_images(true),
+            parent.rows(),
+            same_staged_key(foreign_key, parent, "q"),
+            parent.of_run(),
             any_or_all_given(foreign_key),
-            is_orphan(foreign_key),
-            parent.rows()
+            is_orphan(foreign_key)
         )
     }
 
@@ -303,7 +315,7 @@ impl<'a> Look<'a> {
     pub fn differing_columns(&self) -> String {
         let names = list(self.shape.compared(self.target()), ", ", |column| {
             let condition = match self.shape {
-                Shape::Mixed => {
+                Shape::Mixed(_) => {
                     format!("{} and {}", shape::is_named(column), super::value_differs(column))
                 }
                 _ => super::value_differs(column),
@@ -329,6 +341,27 @@ fn any_or_all_given(foreign_key: &ForeignKey) -> String {
     } else {
         list(&foreign_key.child_columns, " and ", given)
     }
+}
+
+/// And no event up to a row's own gives what it refers to.
+fn is_ungiven(foreign_key: &ForeignKey, parent: Staging) -> String {
+    let in_time =
+        if failpoint::is_mutant("late_parents") { "" } else { " and s._event <= q._event" };
+    format!(
+        " and not exists (select from {} where {} and s._op <> 'd' and {}{in_time})",
+        parent.rows(),
+        parent.of_run(),
+        same_staged_key(foreign_key, parent, "q")
+    )
+}
+
+/// Whether the staged row `s` of the parent has the key that a row refers to.
+fn same_staged_key(foreign_key: &ForeignKey, parent: Staging, child: &str) -> String {
+    let keys = foreign_key.parent_columns.iter().filter_map(|name| parent.target.column(name));
+    let same = foreign_key.child_columns.iter().zip(keys).zip(&foreign_key.equalities);
+    list(same, " and ", |((name, key), equality)| {
+        format!("{} {equality} {child}.{}", image_of(key), quoted(name))
+    })
 }
 
 /// Whether nothing is stored that a row refers to.

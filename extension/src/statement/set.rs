@@ -2,8 +2,7 @@
 
 use super::shape::{self, Shape, names};
 use super::{
-    OF_RUN, Staging, differs, key_images, list, moves_guard, quoted, same_key, target_rows,
-    value_of,
+    Staging, differs, key_images, list, moves_guard, quoted, same_key, target_rows, value_of,
 };
 use crate::target::Policy;
 
@@ -19,15 +18,15 @@ pub enum Which {
 impl Staging<'_> {
     /// The rows of a run that write a row, as `s`.
     fn source(&self, which: Which) -> String {
-        let rows = self.rows();
+        let (rows, of_run) = (self.rows(), self.of_run());
         match which {
             Which::All => {
-                format!("(select s.* from {rows} where {OF_RUN} and s._op = 'u' offset 0) s")
+                format!("(select s.* from {rows} where {of_run} and s._op <> 'd' offset 0) s")
             }
             Which::Last => {
                 let key = key_images(self.target);
                 format!(
-                    "(select distinct on ({key}) s.* from {rows} where {OF_RUN} and s._op = 'u' \
+                    "(select distinct on ({key}) s.* from {rows} where {of_run} and s._op <> 'd' \
                      order by {key}, s._event desc, s._row desc) s"
                 )
             }
@@ -59,13 +58,13 @@ impl Staging<'_> {
             Which::Last => self.source(which),
         };
         let of_run = match which {
-            Which::All => format!("{OF_RUN} and s._op = 'u' and "),
+            Which::All => format!("{} and s._op <> 'd' and ", self.of_run()),
             Which::Last => String::new(),
         };
         let assignments = list(shape.values(target), ", ", |column| {
             let name = quoted(&column.name);
             match shape {
-                Shape::Mixed => format!(
+                Shape::Mixed(_) => format!(
                     "{name} = case when {} then {} else t.{name} end",
                     shape::is_named(column),
                     value_of(column)
@@ -104,7 +103,7 @@ impl Staging<'_> {
                     let given = list(given.iter(), ",", i16::to_string);
                     format!("s._given = '{{{given}}}'::int2[]")
                 }
-                Shape::All | Shape::Mixed => "s._given is null".to_owned(),
+                Shape::All | Shape::Mixed(_) => "s._given is null".to_owned(),
             });
         }
         let condition = if conditions.is_empty() {
@@ -130,12 +129,13 @@ impl Staging<'_> {
         let (target, key) = (self.target, key_images(self.target));
         format!(
             "insert into {} ({}) overriding system value \
-             select distinct on ({key}) {} from {} where {OF_RUN} and s._op = 'u' \
+             select distinct on ({key}) {} from {} where {} and s._op <> 'd' \
              order by {key}, s._event, s._row on conflict ({}) do nothing",
             target.name,
             names(shape.columns(target)),
             list(shape.columns(target), ", ", value_of),
             self.rows(),
+            self.of_run(),
             names(target.key_columns())
         )
     }
@@ -143,9 +143,10 @@ impl Staging<'_> {
     /// Deletes the stored rows whose keys the run deletes.
     pub fn delete_given(&self) -> String {
         format!(
-            "delete from {} t using {} where {OF_RUN} and s._op = 'd' and {}",
+            "delete from {} t using {} where {} and s._op = 'd' and {}",
             target_rows(self.target),
             self.rows(),
+            self.of_run(),
             same_key(self.target)
         )
     }

@@ -11,16 +11,16 @@ pub enum Shape<'a> {
     All,
     /// Those with these numbers.
     Some(&'a [i16]),
-    /// Each row says so itself, in `_given`.
-    Mixed,
+    /// Each row says so itself, in `_given`: any of those with these numbers; of all if there are none.
+    Mixed(Option<&'a [i16]>),
 }
 
 impl<'a> Shape<'a> {
-    /// Whether a column is named; if the rows are [`Shape::Mixed`], whether one of them may name it.
+    /// Whether a column is named; if the rows are [`Shape::Mixed`], whether any of them may name it.
     pub fn names(&self, target: &Target, column: &Column) -> bool {
         match self {
-            Shape::All | Shape::Mixed => true,
-            Shape::Some(given) => {
+            Shape::All | Shape::Mixed(None) => true,
+            Shape::Some(given) | Shape::Mixed(Some(given)) => {
                 given.contains(&column.attnum) || target.key.contains(&column.name)
             }
         }

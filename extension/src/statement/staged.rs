@@ -1,14 +1,26 @@
 //! Reading what is staged.
 
-use super::{Staging, key_images};
+use super::{Staging, any_of, key_images, quoted};
+use crate::target::Target;
 
 impl Staging<'_> {
-    /// Rows, deletes, and each set of named columns that occurs, as text; `''` for all.
+    /// Rows, deletes, other rows that name all columns, the least and the greatest set of columns that
+    /// the rest names, and whether a delete's key is null.
     pub fn count(&self) -> String {
         format!(
             "select count(*), count(*) filter (where s._op = 'd'), \
-             array_agg(distinct coalesce(s._given::text, '')) filter (where s._op = 'u') \
-             from {} where s._batch >= $1",
+             count(*) filter (where s._op <> 'd' and s._given is null), \
+             min(s._given) filter (where s._op <> 'd'), max(s._given) filter (where s._op <> 'd'), \
+             coalesce(bool_or(s._op = 'd' and ({})), false) from {} where s._batch >= $1",
+            has_null_key(self.target),
+            self.rows()
+        )
+    }
+
+    /// Each set of named columns that occurs; null for all.
+    pub fn shapes(&self) -> String {
+        format!(
+            "select distinct s._given from {} where s._batch >= $1 and s._op <> 'd' order by 1",
             self.rows()
         )
     }
@@ -18,29 +30,42 @@ impl Staging<'_> {
         format!("delete from {} where s._batch >= $1 and s._event = any ($2)", self.rows())
     }
 
-    /// Whether a key stands twice in the batch, and whether in one event.
+    /// Whether a key stands twice in the batch.
     pub fn repeats_key(&self) -> String {
+        self.has_twice("")
+    }
+
+    /// Whether a key stands twice in an event.
+    pub fn repeats_key_in_event(&self) -> String {
+        self.has_twice("s._event, ")
+    }
+
+    fn has_twice(&self, before_key: &str) -> String {
         format!(
-            "select count(*) > 0, coalesce(bool_or(r.rows > r.events), false) \
-             from (select count(*) as rows, count(distinct s._event) as events \
-             from {} where s._batch >= $1 group by {} having count(*) > 1) r",
+            "select exists (select from {} where s._batch >= $1 group by {before_key}{} \
+             having count(*) > 1)",
             self.rows(),
             key_images(self.target)
         )
     }
 
-    /// Every row's event, row number, operation, named columns, place, and its key as a number that
-    /// equal keys share.
-    pub fn row_places(&self) -> String {
-        let key = if self.target.key.is_empty() {
-            "0::int8".to_owned()
-        } else {
+    /// Every row's event, row number, operation, named columns, place, its key as a number that equal
+    /// keys share, if they can be read, and whether the key is null.
+    pub fn row_places(&self, has_keys: bool) -> String {
+        let key = if has_keys && !self.target.key.is_empty() {
             format!("dense_rank() over (order by {})", key_images(self.target))
+        } else {
+            "0::int8".to_owned()
         };
         format!(
-            "select s._event, s._row, s._op = 'd', s._given, s.ctid, {key} \
+            "select s._event, s._row, s._op = 'd', s._given, s.ctid, {key}, {} \
              from {} where s._batch >= $1",
+            has_null_key(self.target),
             self.rows()
         )
     }
+}
+
+fn has_null_key(target: &Target) -> String {
+    any_of(target.key.iter().map(|name| format!("s.{} is null", quoted(name))))
 }

@@ -81,6 +81,32 @@ async fn only_the_owner_of_a_table_registers_it() -> Result<()> {
     Ok(())
 }
 
+/// The owner of a table drops it without a word to Forebay, and makes another one of that name.
+#[tokio::test]
+async fn a_dropped_table_is_no_target_any_more() -> Result<()> {
+    let database = Database::create(&Stack::from_env()?, "dropped").await?;
+    let owner = format!("{}_owner", database.name());
+    let client = database.primary();
+    client
+        .batch_execute(&format!(
+            "create role {owner} login; grant create on schema public to {owner};
+             create table t (id int4 primary key); create table kept (id int4 primary key);
+             select forebay.add_target('t'), forebay.add_target('kept');
+             alter table t owner to {owner};"
+        ))
+        .await?;
+    let as_owner = database.connect_primary_as(&owner).await?;
+    as_owner.batch_execute("drop table t; create table t (id int4 primary key)").await?;
+    let left = "select string_agg(t.relation::text, ' '),
+                    (select count(*) from pg_class where relnamespace = 'forebay_staging'::regnamespace
+                     and relname ~ '^t[0-9]+_[0-9]+$')
+                from forebay.target t where t.on_conflict <> 'resolve'";
+    let row = client.query_one(left, &[]).await?;
+    assert_eq!((row.get::<_, &str>(0), row.get::<_, i64>(1)), ("kept", 1));
+    client.batch_execute("select forebay.add_target('t')").await?;
+    Ok(())
+}
+
 #[tokio::test]
 async fn the_extension_drops_with_all_that_it_made_and_comes_back() -> Result<()> {
     let database = Database::create(&Stack::from_env()?, "drop").await?;

@@ -4,70 +4,130 @@
 //! `FOREBAY_TEST_SEED` replays one stream.
 #![forbid(unsafe_code)]
 
+mod ddl;
+mod kind;
 mod merge;
+mod random_schema;
+mod random_stream;
 mod reference;
 mod schema;
+mod seed;
 mod stream;
+mod tally;
+mod trial;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use forebay_tests::{Database, Stack};
-use rand::{Rng, SeedableRng, rngs::StdRng};
+use futures_util::future::try_join_all;
 
-use merge::{Merge, Paths};
-use stream::Event;
+use merge::Merge;
+use seed::Seed;
+use tally::Tally;
+use trial::Trial;
 
-const STREAMS: u64 = 150;
+/// Sessions that try streams at the same time, each in a database of its own.
+const SESSIONS: usize = 2;
+/// Schemas that a session tries.
+const SCHEMAS: usize = 50;
+/// Streams that a schema is tried with.
+const STREAMS: u32 = 20;
 
 #[tokio::test]
 async fn no_outcome_depends_on_how_the_stream_is_cut() -> Result<()> {
-    let stack = Stack::from_env()?;
-    let database = Database::create(&stack, "merge_model").await?;
-    schema::create(database.primary()).await?;
-    // Small runs are walked otherwise, and these are all small.
-    database.primary().batch_execute("set forebay.walk_below = 0").await?;
-    let mut merge = Merge::claim(database.primary()).await?;
-    let mut paths = Paths::default();
-    for seed in seeds()? {
-        let mut rng = StdRng::seed_from_u64(seed);
-        let events = stream::generate(&mut rng);
-        let difference = run(&database, &mut merge, &mut rng, &events, &mut paths).await;
-        difference.with_context(|| format!("FOREBAY_TEST_SEED={seed}: {events:#?}"))?;
+    if let Some(seed) = Seed::from_env()? {
+        return replay(seed).await;
     }
-    if std::env::var_os("FOREBAY_TEST_SEED").is_none() {
-        ensure!(paths.set > 100 && paths.walk > 100, "too few of one kind: {paths:?}");
-    }
+    let tallies = try_join_all((0..SESSIONS).map(|_| try_schemas())).await?;
+    let mut tally = Tally::default();
+    tallies.iter().for_each(|other| tally.add(other));
+    println!("{tally:?}");
+    ensure!(tally.sets * 3 > tally.batches, "too few sets: {tally:?}");
+    ensure!(tally.rejected * 4 > tally.events, "too few are rejected: {tally:?}");
+    ensure!(tally.rejected * 4 < tally.events * 3, "too many are rejected: {tally:?}");
+    ensure!(tally.exact_reasons * 10 > tally.reasons * 9, "too many other reasons: {tally:?}");
     Ok(())
 }
 
-/// New ones in every run, so that CI keeps looking; a failure prints its own.
-fn seeds() -> Result<Vec<u64>> {
-    if let Ok(seed) = std::env::var("FOREBAY_TEST_SEED") {
-        return Ok(vec![seed.parse()?]);
-    }
-    let first = rand::rng().random_range(0..u64::MAX / 2);
-    Ok((first..first + STREAMS).collect())
+/// Each of these mistakes shows in one of the streams. `stale_look` shows only if another session
+/// writes: see `merge`.
+#[tokio::test]
+async fn every_mutant_is_caught() -> Result<()> {
+    let mutants = ["no_cut", "dead_parents", "late_parents", "version_tie", "deletes_last"];
+    try_join_all(mutants.map(catch)).await?;
+    Ok(())
 }
 
-async fn run(
+async fn catch(mutant: &str) -> Result<()> {
+    let database = database().await?;
+    let mut merge = Merge::claim(database.primary()).await?;
+    for number in 0..SCHEMAS {
+        let seeds: Vec<_> = Seed::of_new_schema(STREAMS).collect();
+        let schema = random_schema::generate(&mut seeds[0].schema_rng(), number);
+        let mut trial = Trial::prepare(database.primary(), &schema, &mut merge).await?;
+        for seed in seeds {
+            let batches = random_stream::generate(&mut seed.stream_rng(), &schema);
+            let shown = trial.run_mutant(mutant, &batches).await;
+            if let Some(shown) = shown.with_context(|| format!("FOREBAY_TEST_SEED={seed}"))? {
+                println!("{mutant}: after {number} schemas, FOREBAY_TEST_SEED={seed}: {shown}");
+                return Ok(());
+            }
+        }
+    }
+    bail!("nobody notices the mutant {mutant}")
+}
+
+async fn database() -> Result<Database> {
+    let database = Database::create(&Stack::from_env()?, "merge_model").await?;
+    reference::install(database.primary()).await?;
+    Ok(database)
+}
+
+async fn replay(seed: Seed) -> Result<()> {
+    let database = database().await?;
+    let mut merge = Merge::claim(database.primary()).await?;
+    let mut tally = Tally::default();
+    try_streams(&database, &mut merge, 0, [seed], &mut tally).await?;
+    println!("{tally:?}");
+    Ok(())
+}
+
+/// New schemas and streams in every run, so that CI keeps looking.
+async fn try_schemas() -> Result<Tally> {
+    let database = database().await?;
+    let mut merge = Merge::claim(database.primary()).await?;
+    let mut tally = Tally::default();
+    for number in 0..SCHEMAS {
+        let seeds = Seed::of_new_schema(STREAMS);
+        try_streams(&database, &mut merge, number, seeds, &mut tally).await?;
+    }
+    Ok(tally)
+}
+
+/// Tries streams of one schema. A failure says how to replay it, and the least that fails.
+async fn try_streams(
     database: &Database,
     merge: &mut Merge<'_>,
-    rng: &mut StdRng,
-    events: &[Event],
-    paths: &mut Paths,
+    number: usize,
+    seeds: impl IntoIterator<Item = Seed>,
+    tally: &mut Tally,
 ) -> Result<()> {
-    let client = database.primary();
-    schema::empty(client).await?;
-    let expected = reference::apply(client, events).await?;
-    let mut rejected = Vec::new();
-    let mut first = 0;
-    while first < events.len() {
-        // Now and then a few at a time, so that batches without a repeated key are met, too.
-        let most = if rng.random_bool(0.5) { 4 } else { events.len() };
-        let count = rng.random_range(1..=most.min(events.len() - first));
-        let refused = merge.apply(&events[first..first + count], paths).await?;
-        rejected.extend(refused.into_iter().map(|event| first + event));
-        first += count;
+    let mut seeds = seeds.into_iter().peekable();
+    let Some(first) = seeds.peek() else { return Ok(()) };
+    let schema = random_schema::generate(&mut first.schema_rng(), number);
+    let mut trial = Trial::prepare(database.primary(), &schema, merge).await?;
+    for seed in seeds {
+        let mut rng = seed.stream_rng();
+        let batches = random_stream::generate(&mut rng, &schema);
+        trial.randomize_ways(&mut rng).await?;
+        if let Some(difference) = trial.run(&batches, tally).await? {
+            let least = trial.shrink(batches).await?;
+            let of_least = trial.run(&least, &mut Tally::default()).await?;
+            bail!(
+                "FOREBAY_TEST_SEED={seed}: {difference}\n{}\nThe least of it: {least:#?}\n{}",
+                schema.describe(),
+                of_least.unwrap_or_default()
+            );
+        }
     }
-    ensure!(rejected == expected, "rejected {rejected:?}, and the reference {expected:?}");
-    schema::ensure_equal(client).await
+    Ok(())
 }

@@ -1,21 +1,14 @@
 //! The merge, driven by SQL as a writer would.
 
+use std::collections::BTreeMap;
+
 use anyhow::{Context, Result};
-use serde_json::Value as Json;
+use serde::Deserialize;
 use tokio_postgres::Client;
 
-use crate::schema::{MERGED, TABLES};
+use crate::ddl::Copy;
+use crate::schema::Schema;
 use crate::stream::Event;
-
-const SOURCE: &str = "model";
-const TOPIC: &str = "stream";
-
-/// How many batches took which path.
-#[derive(Debug, Default)]
-pub struct Paths {
-    pub set: usize,
-    pub walk: usize,
-}
 
 /// A claimed partition.
 pub struct Merge<'a> {
@@ -24,99 +17,105 @@ pub struct Merge<'a> {
     next_offset: i64,
 }
 
+/// What a merge answers, as far as the model asks.
+#[derive(Debug, Deserialize)]
+pub struct Answer {
+    /// `set`, `walk` or `mixed`.
+    pub path: String,
+    /// How many writes of a set raised what no look had foreseen.
+    pub unforeseen: usize,
+    pub rejected: Vec<Rejection>,
+}
+
+/// An event that was rejected.
+#[derive(Debug, Deserialize)]
+pub struct Rejection {
+    pub event: usize,
+    pub sqlstate: String,
+    pub constraint: Option<String>,
+}
+
 impl<'a> Merge<'a> {
     pub async fn claim(client: &'a Client) -> Result<Self> {
-        let sql =
-            "select token::text, next_offset from forebay.claim($1, $2, '{0}', '{0}', 'test')";
-        let row = client.query_one(sql, &[&SOURCE, &TOPIC]).await?;
+        let sql = "select token::text, next_offset
+                   from forebay.claim('model', 'stream', '{0}', '{0}', 'test')";
+        let row = client.query_one(sql, &[]).await?;
         Ok(Self { client, token: row.get(0), next_offset: row.get(1) })
     }
 
-    /// Merges some events as one batch, and returns the numbers of those that were rejected.
-    pub async fn apply(&mut self, events: &[Event], paths: &mut Paths) -> Result<Vec<usize>> {
+    /// Merges some events as one batch. If it raises, nothing has happened.
+    pub async fn apply(&mut self, schema: &Schema, events: &[Event]) -> Result<Answer> {
         self.client.batch_execute("begin").await?;
-        let (slot, counts) = self.stage(events).await?;
         let next_offset = self.next_offset + i64::try_from(events.len())?;
-        let staged: Vec<_> = TABLES
+        match self.stage_and_merge(schema, events, next_offset).await {
+            Ok(answer) => {
+                self.client.batch_execute("commit").await?;
+                self.next_offset = next_offset;
+                Ok(answer)
+            }
+            Err(error) => {
+                self.client.batch_execute("rollback").await?;
+                Err(error)
+            }
+        }
+    }
+
+    async fn stage_and_merge(
+        &self,
+        schema: &Schema,
+        events: &[Event],
+        next_offset: i64,
+    ) -> Result<Answer> {
+        let rows = rows_by_table(schema, events);
+        let slot = self.stage(&rows).await?;
+        let staged: Vec<_> = rows
             .iter()
-            .zip(&counts)
-            .filter(|(_, count)| **count > 0)
-            .map(|(table, count)| {
-                format!("row('{MERGED}.{}'::regclass, {count})::forebay.staged", table.name)
-            })
+            .map(|(table, rows)| format!("row({table}::regclass, {})::forebay.staged", rows.len()))
             .collect();
         let sql = format!(
-            "select forebay.merge({slot}, '{SOURCE}',
-                 array[row('{TOPIC}', 0, '{}', {}, {next_offset}, {}, 0, '\\x00')::forebay.advance],
+            "select forebay.merge({slot}, 'model',
+                 array[row('stream', 0, '{}', {}, {next_offset}, {}, 0, '\\x00')::forebay.advance],
                  array[{}]::forebay.staged[])",
             self.token,
             self.next_offset,
             next_offset - 1,
             staged.join(", ")
         );
-        let answer: Json = self.client.query_one(&sql, &[]).await?.get(0);
-        self.client.batch_execute("commit").await?;
-        self.next_offset = next_offset;
-        match answer["path"].as_str() {
-            Some("set") => paths.set += 1,
-            _ => paths.walk += 1,
-        }
-        let rejected = answer["rejected"].as_array().context("rejected")?;
-        let mut numbers: Vec<_> = rejected
-            .iter()
-            .filter_map(|rejection| usize::try_from(rejection["event"].as_i64()?).ok())
-            .collect();
-        numbers.sort_unstable();
-        Ok(numbers)
+        let answer = self.client.query_one(&sql, &[]).await.context("merge")?.get(0);
+        Ok(serde_json::from_value(answer)?)
     }
 
-    /// Stages the rows; returns the slot, and how many for each table.
-    async fn stage(&self, events: &[Event]) -> Result<(i32, Vec<usize>)> {
-        let names: Vec<_> = TABLES.iter().map(|table| format!("{MERGED}.{}", table.name)).collect();
-        let sql = "select s.staging::text, s.slot, c.relname::text
-                   from forebay.stage($1::text[]::regclass[]) s join pg_class c on c.oid = s.relation";
-        let staged = self.client.query(sql, &[&names]).await?;
-        let mut counts = vec![0; TABLES.len()];
-        for (number, table) in TABLES.iter().enumerate() {
-            let of_table = staged.iter().find(|row| row.get::<_, String>(2) == table.name);
-            let staging: String = of_table.context("a staging table")?.get(0);
-            let rows: Vec<_> = rows_of(events, number).collect();
-            counts[number] = rows.len();
-            if !rows.is_empty() {
-                let sql = format!("insert into {staging} values {}", rows.join(", "));
-                self.client.batch_execute(&sql).await?;
-            }
+    /// Stages the rows; returns the slot.
+    async fn stage(&self, rows: &BTreeMap<String, Vec<String>>) -> Result<i32> {
+        let tables: Vec<_> = rows.keys().map(|table| format!("{table}::regclass")).collect();
+        let mut slot = None;
+        let sql = format!(
+            "select n, s.staging::text, s.slot
+             from forebay.stage(array[{0}]) s
+             join unnest(array[{0}]::regclass[]) with ordinality t(relation, n) using (relation)
+             order by n",
+            tables.join(", ")
+        );
+        let staged = self.client.query(&sql, &[]).await.context("stage")?;
+        for (of_table, rows) in staged.iter().zip(rows.values()) {
+            let staging: String = of_table.get(1);
+            slot = Some(of_table.get(2));
+            let sql = format!("insert into {staging} values {}", rows.join(", "));
+            self.client.batch_execute(&sql).await.with_context(|| sql.clone())?;
         }
-        Ok((staged.first().context("a slot")?.get(1), counts))
+        slot.context("a slot")
     }
 }
 
-/// The staged rows of one table, as SQL.
-fn rows_of(events: &[Event], table: usize) -> impl Iterator<Item = String> {
-    events.iter().enumerate().flat_map(move |(event_number, event)| {
-        event.rows.iter().enumerate().filter(move |(_, row)| row.table == table).map(
-            move |(row_number, row)| {
-                let given: Vec<_> = (1..)
-                    .zip(&row.values)
-                    .filter_map(|(attnum, value)| value.map(|_| attnum.to_string()))
-                    .collect();
-                let names_all = row.delete || given.len() == row.values.len();
-                let given =
-                    if names_all { "null".to_owned() } else { format!("'{{{}}}'", given.join(",")) };
-                let values: Vec<_> = row
-                    .values
-                    .iter()
-                    .map(|value| match value.flatten() {
-                        Some(value) => value.to_string(),
-                        None => "null::int4".to_owned(),
-                    })
-                    .collect();
-                format!(
-                    "(pg_current_xact_id(), {event_number}, {row_number}, '{}', {given}::int2[], {})",
-                    if row.delete { 'd' } else { 'u' },
-                    values.join(", ")
-                )
-            },
-        )
-    })
+/// The staged rows of each table that has some, by the table's name as a literal.
+fn rows_by_table(schema: &Schema, events: &[Event]) -> BTreeMap<String, Vec<String>> {
+    let mut rows: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for (event_number, event) in events.iter().enumerate() {
+        for (row_number, row) in event.rows.iter().enumerate() {
+            let name = schema.table_name(Copy::Merged, &schema.tables[row.table]);
+            let staged = row.for_staging(schema, event_number, row_number);
+            rows.entry(crate::schema::literal(Some(&name))).or_default().push(staged);
+        }
+    }
+    rows
 }

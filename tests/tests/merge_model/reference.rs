@@ -1,117 +1,63 @@
-//! What a batch means, the slow and obvious way: each event alone, in a savepoint, row by row.
+//! What a stream means, by the functions of `reference.sql`.
+
+use std::collections::BTreeMap;
 
 use anyhow::Result;
+use serde_json::{Value as Json, json};
 use tokio_postgres::Client;
 
-use crate::schema::{Policy, REFERENCE, TABLES};
-use crate::stream::{Event, Row, Value};
+use crate::ddl::Copy;
+use crate::kind;
+use crate::schema::{Policy, Schema, Table, quoted};
+use crate::stream::Event;
 
-/// Why an event is not applied.
-enum Refusal {
-    Rejected,
-    Failed(anyhow::Error),
-}
+/// What events were rejected for, by their number: (SQLSTATE, constraint).
+pub type Rejections = BTreeMap<usize, Vec<(String, String)>>;
 
-impl From<tokio_postgres::Error> for Refusal {
-    fn from(error: tokio_postgres::Error) -> Self {
-        match error.code() {
-            Some(code) if code.code().starts_with("23") => Self::Rejected,
-            _ => Self::Failed(error.into()),
-        }
-    }
-}
-
-/// Applies a stream, and returns the events that were rejected.
-pub async fn apply(client: &Client, events: &[Event]) -> Result<Vec<usize>> {
-    let mut rejected = Vec::new();
-    client.batch_execute("begin").await?;
-    for (number, event) in events.iter().enumerate() {
-        client.batch_execute("savepoint event").await?;
-        match apply_event(client, event).await {
-            Ok(()) => client.batch_execute("release savepoint event").await?,
-            Err(Refusal::Rejected) => {
-                client.batch_execute("rollback to savepoint event").await?;
-                rejected.push(number);
-            }
-            Err(Refusal::Failed(error)) => return Err(error),
-        }
-    }
-    client.batch_execute("commit").await?;
-    Ok(rejected)
-}
-
-async fn apply_event(client: &Client, event: &Event) -> Result<(), Refusal> {
-    client.batch_execute("set constraints all deferred").await?;
-    for row in &event.rows {
-        apply_row(client, row).await?;
-    }
-    client.batch_execute("set constraints all immediate").await?;
+/// Makes the functions, and the types of the schemas.
+pub async fn install(client: &Client) -> Result<()> {
+    client.batch_execute(kind::TYPES).await?;
+    client.batch_execute(include_str!("reference.sql")).await?;
     Ok(())
 }
 
-async fn apply_row(client: &Client, row: &Row) -> Result<(), Refusal> {
-    let table = &TABLES[row.table];
-    let name = format!("{REFERENCE}.{}", table.name);
-    let of_key = format!("id = {}", row.key());
-    if row.delete {
-        client.batch_execute(&format!("delete from {name} where {of_key}")).await?;
-        return Ok(());
-    }
-    let is_stored = table.policy != Policy::Append
-        && client.query_opt(&format!("select from {name} where {of_key}"), &[]).await?.is_some();
-    if !is_stored {
-        return insert(client, &name, row).await;
-    }
-    match table.policy {
-        Policy::Update => update(client, &name, &of_key, row).await,
-        Policy::Identical => ensure_identical(client, &name, &of_key, row).await,
-        Policy::Ignore | Policy::Append => Ok(()),
-    }
-}
-
-async fn insert(client: &Client, name: &str, row: &Row) -> Result<(), Refusal> {
-    let columns: Vec<_> = row.named().map(|(column, _)| column).collect();
-    let values: Vec<_> = row.named().map(|(_, value)| literal(value)).collect();
-    if columns.is_empty() {
-        client.batch_execute(&format!("insert into {name} default values")).await?;
-        return Ok(());
-    }
-    let (columns, values) = (columns.join(", "), values.join(", "));
-    client.batch_execute(&format!("insert into {name} ({columns}) values ({values})")).await?;
-    Ok(())
-}
-
-async fn update(client: &Client, name: &str, of_key: &str, row: &Row) -> Result<(), Refusal> {
-    let assignments: Vec<_> = row
-        .named()
-        .skip(1)
-        .map(|(column, value)| format!("{column} = {}", literal(value)))
+/// Applies a stream to the reference's copy of the schema.
+pub async fn apply(client: &Client, schema: &Schema, events: &[&Event]) -> Result<Rejections> {
+    let tables: Vec<_> = schema.tables.iter().map(|table| describe(schema, table)).collect();
+    let foreign_keys: Vec<_> = schema
+        .foreign_keys
+        .iter()
+        .map(|key| format!("{}.{}", schema.name_of(Copy::Reference), quoted(&key.name)))
         .collect();
-    if !assignments.is_empty() {
-        let assignments = assignments.join(", ");
-        client.batch_execute(&format!("update {name} set {assignments} where {of_key}")).await?;
-    }
-    Ok(())
+    let events: Vec<Json> = events
+        .iter()
+        .map(|event| event.rows.iter().map(|row| row.for_reference(schema)).collect())
+        .collect();
+    let sql = "select model.apply($1, $2, $3)";
+    let row = client.query_one(sql, &[&json!(tables), &foreign_keys, &json!(events)]).await?;
+    Ok(serde_json::from_value(row.get(0))?)
 }
 
-async fn ensure_identical(
-    client: &Client,
-    name: &str,
-    of_key: &str,
-    row: &Row,
-) -> Result<(), Refusal> {
-    for (column, value) in row.named().skip(1) {
-        let sql = format!(
-            "select {column} is not distinct from {} from {name} where {of_key}",
-            literal(value)
-        );
-        if !client.query_one(&sql, &[]).await?.get::<_, bool>(0) {
-            return Err(Refusal::Rejected);
-        }
-    }
-    Ok(())
+fn describe(schema: &Schema, table: &Table) -> Json {
+    let name = |place: usize| quoted(&table.columns[place].name);
+    let names = |places: &[usize]| -> Vec<_> { places.iter().map(|place| name(*place)).collect() };
+    let types: serde_json::Map<_, _> = table
+        .columns
+        .iter()
+        .map(|column| (quoted(&column.name), json!(column.kind.type_name())))
+        .collect();
+    let all: Vec<_> = (0..table.columns.len()).filter(|place| !table.key.contains(place)).collect();
+    json!({
+        "name": schema.table_name(Copy::Reference, table),
+        "policy": policy_name(table.policy),
+        "key": names(&table.key),
+        "version": table.version.map(name),
+        "compare": names(table.compare.as_ref().unwrap_or(&all)),
+        "types": types,
+    })
 }
 
-fn literal(value: Value) -> String {
-    value.map_or_else(|| "null::int4".to_owned(), |value| format!("{value}"))
+/// A policy, as `forebay.add_target` names it.
+pub fn policy_name(policy: Policy) -> String {
+    format!("{policy:?}").to_lowercase()
 }

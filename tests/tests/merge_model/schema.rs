@@ -1,94 +1,145 @@
-//! The tables, once for the merge and once for the reference.
+//! A schema, as data: what both copies of it are made of.
 
-use anyhow::{Result, ensure};
-use tokio_postgres::Client;
+use crate::kind::Kind;
 
 /// What an existing row with the same key means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Policy {
     Update,
     Ignore,
+    Newest,
     Identical,
+    Insert,
     Append,
 }
 
-/// A table; its columns are `int4`, and the first one is its key, unless it appends.
+/// Tables that refer to one another.
+#[derive(Debug)]
+pub struct Schema {
+    pub number: usize,
+    pub tables: Vec<Table>,
+    pub foreign_keys: Vec<ForeignKey>,
+}
+
+/// A table, and how it is registered.
 #[derive(Debug)]
 pub struct Table {
-    pub name: &'static str,
-    pub columns: &'static [&'static str],
+    /// Its name, unquoted.
+    pub name: String,
+    pub columns: Vec<Column>,
+    /// The places of its key columns; none where it appends.
+    pub key: Vec<usize>,
     pub policy: Policy,
+    /// The place of the version, where the newest stays.
+    pub version: Option<usize>,
+    /// The places of the compared columns, where rows must be identical and not all are.
+    pub compare: Option<Vec<usize>>,
+    /// The primary key is a number of the table's own, and the key just unique.
+    pub has_surrogate: bool,
+    pub unique: Vec<Unique>,
+    /// Constraints, each `constraint … check (…)`.
+    pub checks: Vec<String>,
+    /// `partition by` of its first key column.
+    pub partition: Option<Partition>,
 }
 
-pub const TABLES: [Table; 6] = [
-    Table { name: "parent", columns: &["id", "u", "note"], policy: Policy::Update },
-    Table { name: "child", columns: &["id", "parent", "v", "w"], policy: Policy::Update },
-    Table { name: "node", columns: &["id", "up"], policy: Policy::Update },
-    Table { name: "fixed", columns: &["id", "parent_u", "v"], policy: Policy::Identical },
-    Table { name: "once", columns: &["id", "v", "q"], policy: Policy::Ignore },
-    Table { name: "log", columns: &["a", "parent"], policy: Policy::Append },
-];
-
-/// The schema of the merge's tables.
-pub const MERGED: &str = "merged";
-/// The schema of the reference's tables.
-pub const REFERENCE: &str = "reference";
-
-/// Makes both, and registers the merge's. The reference's foreign keys wait for the end of the
-/// event; nothing else differs.
-pub async fn create(client: &Client) -> Result<()> {
-    for (schema, deferral) in [(MERGED, ""), (REFERENCE, "deferrable initially deferred")] {
-        client
-            .batch_execute(&format!(
-                "create schema {schema};
-                 set search_path = {schema};
-                 create table parent (id int4 primary key, u int4 unique, note int4 default 7);
-                 create table child (id int4 primary key,
-                     parent int4 not null references parent {deferral},
-                     v int4 check (v < 7), w int4 default 5);
-                 create table node (id int4 primary key, up int4 references node {deferral});
-                 create table fixed (id int4 primary key,
-                     parent_u int4 references parent (u) {deferral}, v int4);
-                 create table once (id int4 primary key, v int4 not null, q int4 unique);
-                 create table log (a int4, parent int4 references parent {deferral});
-                 reset search_path;"
-            ))
-            .await?;
-    }
-    for table in &TABLES {
-        let policy = format!("{:?}", table.policy).to_lowercase();
-        client
-            .execute(
-                "select forebay.add_target(to_regclass($1), on_conflict => $2)",
-                &[&format!("{MERGED}.{}", table.name), &policy],
-            )
-            .await?;
-    }
-    Ok(())
+/// A column.
+#[derive(Debug)]
+pub struct Column {
+    /// Its name, unquoted.
+    pub name: String,
+    pub kind: Kind,
+    pub not_null: bool,
+    /// Where its values come from.
+    pub origin: Origin,
 }
 
-/// Empties both.
-pub async fn empty(client: &Client) -> Result<()> {
-    let tables: Vec<_> = [MERGED, REFERENCE]
-        .iter()
-        .flat_map(|schema| TABLES.iter().map(move |table| format!("{schema}.{}", table.name)))
-        .collect();
-    client.batch_execute(&format!("truncate {}", tables.join(", "))).await?;
-    Ok(())
+/// Where the values of a column come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// From events only.
+    Event,
+    /// From events, or this expression.
+    Default(String),
+    /// From a sequence; events never name it, and nobody compares it.
+    Identity,
+    /// From this expression; it is not staged.
+    Generated(String),
 }
 
-/// Checks that both hold the same rows.
-pub async fn ensure_equal(client: &Client) -> Result<()> {
-    for table in &TABLES {
-        let rows = |schema: &str| {
-            format!(
-                "select coalesce(string_agg(t::text, ' ' order by t::text), '') from {schema}.{} t",
-                table.name
-            )
-        };
-        let merged: String = client.query_one(&rows(MERGED), &[]).await?.get(0);
-        let expected: String = client.query_one(&rows(REFERENCE), &[]).await?.get(0);
-        ensure!(merged == expected, "{} holds {merged}, and the reference {expected}", table.name);
+/// A secondary unique key.
+#[derive(Debug)]
+pub struct Unique {
+    pub name: String,
+    /// The places of its columns.
+    pub columns: Vec<usize>,
+    pub form: UniqueForm,
+}
+
+/// The form of a secondary unique key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UniqueForm {
+    Constraint,
+    /// Nulls are not distinct.
+    NullsOnce,
+    /// An index over the rows that fulfil this.
+    Partial(String),
+    /// An index on this expression, and the columns.
+    Expression(String),
+}
+
+/// How a table is cut into partitions by its first key column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Partition {
+    /// By hash, in two.
+    Hash,
+    /// By range of an `int4`; from 6 on there is none.
+    Range,
+}
+
+/// A foreign key.
+#[derive(Debug)]
+pub struct ForeignKey {
+    pub name: String,
+    /// The place of the referencing table.
+    pub child: usize,
+    pub child_columns: Vec<usize>,
+    /// The place of the referenced table.
+    pub parent: usize,
+    pub parent_columns: Vec<usize>,
+    pub is_full: bool,
+    pub on_delete: OnDelete,
+}
+
+/// What the deletion of a parent does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnDelete {
+    Nothing,
+    Cascade,
+    SetNull,
+    Restrict,
+}
+
+impl Table {
+    /// The columns that are staged: all but the generated ones.
+    pub fn staged(&self) -> impl Iterator<Item = (usize, &Column)> {
+        let is_staged =
+            |(_, column): &(usize, &Column)| !matches!(column.origin, Origin::Generated(_));
+        self.columns.iter().enumerate().filter(is_staged)
     }
-    Ok(())
+
+    /// The columns that an event may name.
+    pub fn nameable(&self) -> impl Iterator<Item = (usize, &Column)> {
+        self.staged().filter(|(_, column)| column.origin != Origin::Identity)
+    }
+}
+
+/// A name as SQL writes it.
+pub fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// A text as SQL writes it; null if there is none.
+pub fn literal(text: Option<&str>) -> String {
+    text.map_or_else(|| "null".to_owned(), |text| format!("'{}'", text.replace('\'', "''")))
 }

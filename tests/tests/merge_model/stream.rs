@@ -1,124 +1,85 @@
-//! Random streams over deliberately few keys.
+//! A stream, as data.
 
-use rand::{Rng, rngs::StdRng, seq::IndexedRandom};
+use std::fmt::{self, Debug, Formatter};
 
-use crate::schema::{Policy, TABLES};
+use serde_json::{Value as Json, json};
+
+use crate::schema::{Schema, literal, quoted};
 
 /// The atomic unit: all of its rows, or none.
-#[derive(Debug)]
+#[derive(Clone)]
 pub struct Event {
     pub rows: Vec<Row>,
 }
 
 /// A row of an event.
-#[derive(Debug)]
+#[derive(Clone)]
 pub struct Row {
-    /// Its place in [`TABLES`].
+    /// The place of its table.
     pub table: usize,
     pub delete: bool,
     /// A value per column; `None` where the event does not name the column.
     pub values: Vec<Option<Value>>,
+    /// If it names all columns, it says so, and does not list them.
+    pub says_all: bool,
 }
 
-/// A value; `None` is null.
-pub type Value = Option<i32>;
+/// A literal; `None` is null.
+pub type Value = Option<String>;
 
 impl Row {
-    /// The value of the key.
-    pub fn key(&self) -> i32 {
-        self.values[0].flatten().unwrap_or_default()
+    /// The row as the reference reads it.
+    pub fn for_reference(&self, schema: &Schema) -> Json {
+        let columns = &schema.tables[self.table].columns;
+        let values: serde_json::Map<_, _> = columns
+            .iter()
+            .zip(&self.values)
+            .filter_map(|(column, value)| Some((quoted(&column.name), json!(value.as_ref()?))))
+            .collect();
+        json!({ "table": self.table, "delete": self.delete, "values": values })
     }
 
-    /// The named columns and their values.
-    pub fn named(&self) -> impl Iterator<Item = (&'static str, Value)> {
-        let columns = TABLES[self.table].columns.iter();
-        columns.zip(&self.values).filter_map(|(column, value)| value.map(|value| (*column, value)))
+    /// The row as it is staged, after its event and row number.
+    pub fn for_staging(&self, schema: &Schema, event: usize, number: usize) -> String {
+        let table = &schema.tables[self.table];
+        let staged: Vec<_> = table.staged().map(|(place, _)| place).collect();
+        let names_all = staged.iter().all(|place| self.values[*place].is_some());
+        let given = if self.says_all && (self.delete || names_all) {
+            "null".to_owned()
+        } else {
+            let named = staged.iter().filter(|place| self.values[**place].is_some());
+            let numbers: Vec<_> = named.map(|place| (place + 1).to_string()).collect();
+            format!("'{{{}}}'", numbers.join(","))
+        };
+        let values = staged.iter().map(|place| self.values[*place].as_ref());
+        let values: Vec<_> =
+            values.map(|value| literal(value.and_then(Option::as_deref))).collect();
+        let op = if self.delete { 'd' } else { 'u' };
+        let separator = if values.is_empty() { "" } else { ", " };
+        format!(
+            "(pg_current_xact_id(), {event}, {number}, '{op}', {given}{separator}{})",
+            values.join(", ")
+        )
     }
 }
 
-/// What kind of events a stream has.
-enum Mix {
-    /// Few keys, and most events at odds with one another.
-    Dense { keys: i32, deletes: f64, partial: f64 },
-    /// Many keys, parents before children, so that most batches are plain; now and then a value
-    /// is out of order.
-    Calm { disorder: f64 },
-    /// Few parents that take one another's unique values.
-    Swaps { keys: i32 },
+impl Debug for Event {
+    fn fmt(&self, formatter: &mut Formatter) -> fmt::Result {
+        self.rows.fmt(formatter)
+    }
 }
 
-/// The keys of [`Mix::Calm`].
-const CALM_KEYS: i32 = 300;
-
-pub fn generate(rng: &mut StdRng) -> Vec<Event> {
-    let mix = match rng.random_range(0..5) {
-        0 => Mix::Swaps { keys: 8 },
-        1 | 2 => Mix::Calm { disorder: *[0.0, 0.01].choose(rng).unwrap_or(&0.0) },
-        _ => Mix::Dense {
-            keys: *[4, 8, 8].choose(rng).unwrap_or(&8),
-            deletes: *[0.0, 0.1].choose(rng).unwrap_or(&0.0),
-            partial: *[0.0, 0.3].choose(rng).unwrap_or(&0.0),
-        },
-    };
-    let events = rng.random_range(1..=40);
-    let mut parents = Vec::new();
-    (0..events)
-        .map(|_| {
-            let rows = if matches!(mix, Mix::Swaps { .. }) { 1 } else { rng.random_range(1..=4) };
-            let rows = (0..rows).map(|_| match mix {
-                Mix::Swaps { keys } => swap_row(rng, keys),
-                Mix::Dense { keys, deletes, partial } => dense_row(rng, keys, deletes, partial),
-                Mix::Calm { disorder } => calm_row(rng, disorder, &mut parents),
-            });
-            Event { rows: rows.collect() }
-        })
-        .collect()
-}
-
-fn dense_row(rng: &mut StdRng, keys: i32, deletes: f64, partial: f64) -> Row {
-    let number = rng.random_range(0..TABLES.len());
-    let table = &TABLES[number];
-    let has_key = table.policy != Policy::Append;
-    let delete = has_key && rng.random_bool(deletes);
-    let values = (0..table.columns.len())
-        .map(|column| {
-            let is_key = has_key && column == 0;
-            if !is_key && (delete || rng.random_bool(partial)) {
-                return None;
+impl Debug for Row {
+    fn fmt(&self, formatter: &mut Formatter) -> fmt::Result {
+        let op = if self.delete { "delete from" } else { "upsert into" };
+        write!(formatter, "{op} {}:", self.table)?;
+        for value in &self.values {
+            match value {
+                None => write!(formatter, " -")?,
+                Some(None) => write!(formatter, " null")?,
+                Some(Some(literal)) => write!(formatter, " {literal}")?,
             }
-            let is_null = !is_key && rng.random_bool(0.1);
-            Some((!is_null).then(|| rng.random_range(0..keys)))
-        })
-        .collect();
-    Row { table: number, delete, values }
-}
-
-fn swap_row(rng: &mut StdRng, keys: i32) -> Row {
-    let mut value = || Some(Some(rng.random_range(0..keys)));
-    Row { table: 0, delete: false, values: vec![value(), value(), value()] }
-}
-
-/// A row whose parents earlier rows have given, whose unique values belong to its key, and which
-/// repeats what is identical.
-fn calm_row(rng: &mut StdRng, disorder: f64, parents: &mut Vec<i32>) -> Row {
-    let number = rng.random_range(0..TABLES.len());
-    let id = rng.random_range(0..CALM_KEYS);
-    let parent = parents.choose(rng).copied();
-    let note = Some(rng.random_range(0..7));
-    let mut values = match TABLES[number].name {
-        "parent" => {
-            parents.push(id);
-            vec![Some(id), Some(id), note]
         }
-        "child" if parent.is_some() => vec![Some(id), parent, note, note],
-        "child" | "node" => {
-            return Row { table: 2, delete: false, values: vec![Some(Some(id)), Some(None)] };
-        }
-        "fixed" | "once" => vec![Some(id), if number == 3 { None } else { Some(id) }, Some(id)],
-        _ => vec![note, parent],
-    };
-    if rng.random_bool(disorder) {
-        values[1] = Some(rng.random_range(0..CALM_KEYS));
+        Ok(())
     }
-    Row { table: number, delete: false, values: values.into_iter().map(Some).collect() }
 }

@@ -1,6 +1,6 @@
 //! One column of a target.
 
-use crate::encode::Encoder;
+use crate::encode::{Encoder, Shape};
 
 /// A column that events can name: not dropped, not generated.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,14 +17,17 @@ pub struct Column {
     pub type_name: String,
     /// Whether it is declared not null.
     pub not_null: bool,
-    /// How its values are encoded; none if the writer has no encoder for the type.
+    /// How its values are encoded for a binary COPY; none if the writer has no encoder for the
+    /// type.
     pub encoder: Option<Encoder>,
+    /// How JSON becomes a literal of the type.
+    pub shape: Shape,
     /// Whether it is part of the target's key. Set by [`Target::new`](super::Target::new).
     pub in_key: bool,
 }
 
 impl Column {
-    /// A column of this type.
+    /// A column of this type, which is staged as it is.
     pub fn new(
         attnum: i16,
         name: impl Into<String>,
@@ -41,7 +44,15 @@ impl Column {
             type_name: type_name.into(),
             not_null,
             encoder: Encoder::for_type(type_oid),
+            shape: Shape::of_type(type_oid),
             in_key: false,
         }
+    }
+
+    /// The same column, as the database says that it is staged: as text, or as the type itself.
+    #[must_use]
+    pub fn staged(self, as_text: bool, shape: Shape) -> Self {
+        let encoder = if as_text { Some(Encoder::Literal(shape)) } else { self.encoder };
+        Self { encoder, shape, ..self }
     }
 }

@@ -3,6 +3,7 @@
 use tokio_postgres::{Client, Row};
 
 use super::{Catalog, Column, Target};
+use crate::encode::{Shape, Value};
 
 const LOAD: &str = include_str!("load.sql");
 const ENCODING: &str = "select pg_catalog.getdatabaseencoding()::pg_catalog.text";
@@ -34,19 +35,30 @@ impl Catalog {
                 pending = Some(Pending::begin(relation, &row)?);
             }
             if let (Some(pending), Some(attnum)) = (&mut pending, row.try_get(5)?) {
-                pending.columns.push(Column::new(
+                let column = Column::new(
                     attnum,
                     row.try_get::<_, String>(6)?,
                     row.try_get(7)?,
                     row.try_get(8)?,
                     row.try_get::<_, String>(10)?,
                     row.try_get(9)?,
-                ));
+                );
+                pending.columns.push(column.staged(row.try_get(11)?, shape(&row)?));
             }
         }
         targets.extend(pending.map(Pending::finish));
         Ok(Self::new(targets))
     }
+}
+
+/// What a column's values are made of.
+fn shape(row: &Row) -> Result<Shape, tokio_postgres::Error> {
+    let element: Option<u32> = row.try_get(13)?;
+    let delimiter: Option<String> = row.try_get(14)?;
+    Ok(match (element, delimiter.and_then(|delimiter| delimiter.chars().next())) {
+        (Some(element), Some(delimiter)) => Shape::Array(Value::of_type(element), delimiter),
+        _ => Shape::One(Value::of_type(row.try_get(12)?)),
+    })
 }
 
 /// A target whose columns are being read.

@@ -32,6 +32,15 @@ impl From<&str> for OnConflict {
     }
 }
 
+/// The format of a COPY.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CopyFormat {
+    /// Values as the writer encodes them.
+    Binary,
+    /// Literals, which the database parses.
+    Text,
+}
+
 /// A registered target and its columns.
 #[derive(Debug, Clone)]
 pub struct Target {
@@ -41,6 +50,7 @@ pub struct Target {
     qualified_name: String,
     on_conflict: OnConflict,
     columns: Vec<Column>,
+    copy_format: CopyFormat,
     unsupported: Option<String>,
 }
 
@@ -60,17 +70,21 @@ impl Target {
             column.in_key = key.contains(&column.name);
         }
         let missing_key = key.iter().find(|key| !columns.iter().any(|column| column.name == **key));
-        let unsupported = match missing_key {
-            Some(key) => Some(format!("key column \"{key}\" is not a column that can be written")),
-            None => columns.iter().find(|column| column.encoder.is_none()).map(|column| {
-                format!(
-                    "column \"{}\" has type {}, which the writer cannot encode yet",
-                    column.name, column.type_name
-                )
-            }),
-        };
+        let unsupported = missing_key
+            .map(|key| format!("key column \"{key}\" is not a column that can be written"));
         let qualified_name = format!("{schema}.{name}");
-        Self { relation, schema, name, qualified_name, on_conflict, columns, unsupported }
+        let needs_text = columns.iter().any(|column| column.encoder.is_none());
+        let copy_format = if needs_text { CopyFormat::Text } else { CopyFormat::Binary };
+        Self {
+            relation,
+            schema,
+            name,
+            qualified_name,
+            on_conflict,
+            columns,
+            copy_format,
+            unsupported,
+        }
     }
 
     /// The oid of the table.
@@ -108,9 +122,14 @@ impl Target {
         self.columns.iter().any(|column| column.in_key)
     }
 
-    /// Why rows of this target cannot be encoded, if they can't.
+    /// Why rows of this target cannot be written, if they can't.
     pub fn unsupported(&self) -> Option<&str> {
         self.unsupported.as_deref()
+    }
+
+    /// How rows of this target are copied: as text, all of them, if one column has no encoder.
+    pub fn copy_format(&self) -> CopyFormat {
+        self.copy_format
     }
 
     /// The column list of the COPY into this target's staging table, quoted.

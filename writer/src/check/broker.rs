@@ -19,7 +19,7 @@ pub async fn look(config: &Config) -> Vec<Finding> {
             Ok(metrics) => Reporter::new(Arc::new(metrics), Arc::new(Health::default())),
             Err(error) => return vec![Finding::problem(&place, error)],
         };
-        let consumer = match kafka::consumer(&kafka, reporter) {
+        let consumer = match kafka::probe(&kafka, reporter) {
             Ok(consumer) => consumer,
             Err(error) => return vec![Finding::problem(&place, error)],
         };

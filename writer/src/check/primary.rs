@@ -56,6 +56,12 @@ fn targets(config: &Config, catalog: &Catalog, place: &str) -> Vec<Finding> {
             let name = target.qualified_name();
             findings
                 .push(Finding::note(place, format!("events for {name} are rejected: {reason}")));
+        } else if let Some(column) = target.columns().iter().find(|one| one.encoder.is_none()) {
+            let (target, column, of) = (target.qualified_name(), &column.name, &column.type_name);
+            let message = format!(
+                "rows of {target} are copied as text, which is slower: column \"{column}\" has type {of}"
+            );
+            findings.push(Finding::note(place, message));
         }
     }
     findings

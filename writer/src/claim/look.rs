@@ -140,7 +140,8 @@ mod tests {
         let token = Uuid::from_u128(7);
         let mut claim = Claim { server: Some(server), ..Claim::default() };
         let next_offset = Offset(10);
-        let claimed = Claimed { token, next_offset, last_timestamp_ms: None, first_seen: false };
+        let claimed =
+            Claimed { token, next_offset, last: None, last_timestamp_ms: None, first_seen: false };
         claim.partitions.insert(key.clone(), claimed);
         let mark = Mark { token, next_offset };
         let seen = |server, mark: Option<Mark>| Seen {

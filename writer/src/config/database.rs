@@ -1,8 +1,8 @@
 //! Section `[database]`.
 
-use std::path::Path;
 use std::time::Duration;
 
+use super::by_file::{self, Noted};
 use super::dsn::Dsn;
 use super::problem::Place;
 use super::reader::Reader;
@@ -15,7 +15,7 @@ pub struct DatabaseConfig {
     pub dsn: Dsn,
     /// Its replicas, which only `forebay check` looks at.
     pub replicas: Vec<Dsn>,
-    /// How long connecting to one host may take, from name look-up to the server's greeting.
+    /// How long connecting to one host may take, from name look-up over TLS to the login.
     pub connect_timeout: Duration,
     /// How long one statement may take.
     pub statement_timeout: Duration,
@@ -52,8 +52,9 @@ const SECTION: &str = "database";
 const EXAMPLE: &str = "\"host=… port=5432 dbname=… user=…\"";
 
 pub(super) fn database(reader: &mut Reader<'_>) -> Option<DatabaseConfig> {
-    let dsn = primary(reader);
-    let replicas = replicas(reader);
+    let mut dsn = primary(reader);
+    let mut replicas = replicas(reader);
+    share_password(reader, dsn.as_mut(), replicas.as_deref_mut().unwrap_or_default());
     let mut span = |key, default| value::duration(reader, SECTION, key, default);
     let connect_timeout = span("connect_timeout", CONNECT_TIMEOUT);
     let statement_timeout = span("statement_timeout", STATEMENT_TIMEOUT);
@@ -72,60 +73,35 @@ pub(super) fn database(reader: &mut Reader<'_>) -> Option<DatabaseConfig> {
     })
 }
 
-/// From `dsn`, or the file that `dsn_file` names. A variable wins over what the file gives.
+/// From `dsn`, or the file that `dsn_file` names.
 fn primary(reader: &mut Reader<'_>) -> Option<Dsn> {
-    let direct = reader.setting(SECTION, "dsn");
-    let by_file = reader.setting(SECTION, "dsn_file");
-    let chosen = match (direct, by_file) {
-        (None, None) => {
+    let given = match by_file::text(reader, SECTION, "dsn", "dsn_file") {
+        Ok(Some(given)) => given,
+        Ok(None) => {
             reader.missing(SECTION, "dsn", EXAMPLE);
             return None;
         }
-        (Some(direct), Some(by_file)) => match (&direct.place, &by_file.place) {
-            (Place::Variable(_), Place::Line { .. }) => Chosen::Direct(direct),
-            (Place::Line { .. }, Place::Variable(_)) => Chosen::File(by_file),
-            _ => {
-                let message = "database.dsn and database.dsn_file are both given";
-                reader.problem(by_file.place, message, "remove one of them");
-                return None;
-            }
-        },
-        (Some(direct), None) => Chosen::Direct(direct),
-        (None, Some(by_file)) => Chosen::File(by_file),
+        Err(Noted) => return None,
     };
-    let (text, place, name) = match chosen {
-        Chosen::Direct(setting) => {
-            (setting.value.text().map(str::to_owned), setting.place, setting.name)
-        }
-        Chosen::File(setting) => {
-            let path = setting.value.text().map(|path| beside(reader.path(), path));
-            let text = match path.map(|path| std::fs::read_to_string(&path).map_err(|e| (path, e)))
-            {
-                Some(Ok(text)) => Some(text),
-                Some(Err((path, error))) => {
-                    let message = format!("{} names {}: {error}", setting.name, path.display());
-                    reader.problem(setting.place, message, "name a file that the writer can read");
-                    return None;
-                }
-                None => None,
-            };
-            (text, setting.place, setting.name)
-        }
-    };
-    let Some(text) = text else {
-        reader.problem(
-            place,
-            format!("{name} is not a string"),
-            format!("write {name} = {EXAMPLE}"),
-        );
-        return None;
-    };
-    parse(reader, &text, &name, place)
+    parse(reader, &given.text, &given.name, given.place)
 }
 
-enum Chosen {
-    Direct(super::setting::Setting),
-    File(super::setting::Setting),
+/// Gives the password to the primary, and to the replicas that the same user logs in to; each
+/// only if its connection string has none.
+fn share_password(reader: &mut Reader<'_>, dsn: Option<&mut Dsn>, replicas: &mut [Dsn]) {
+    let given = by_file::secret(reader, SECTION, "password", "password_file");
+    let (Some(given), Some(dsn)) = (given, dsn) else { return };
+    if dsn.has_password() {
+        let message = format!("{} is given, and the connection string has a password", given.name);
+        reader.problem(given.place, message, "remove one of them");
+        return;
+    }
+    let user = dsn.parameters().get_user().map(str::to_owned);
+    for one in std::iter::once(dsn).chain(replicas) {
+        if one.parameters().get_user() == user.as_deref() && !one.has_password() {
+            one.set_password(&given.secret);
+        }
+    }
 }
 
 fn replicas(reader: &mut Reader<'_>) -> Option<Vec<Dsn>> {
@@ -144,16 +120,15 @@ fn replicas(reader: &mut Reader<'_>) -> Option<Vec<Dsn>> {
 }
 
 fn parse(reader: &mut Reader<'_>, text: &str, name: &str, place: Place) -> Option<Dsn> {
-    match Dsn::parse(text) {
+    let base = reader.directory();
+    match Dsn::parse(text, &base) {
         Ok(dsn) => Some(dsn),
-        Err(problem) => {
-            reader.problem(place, format!("{name} {}", problem.message), problem.advice);
+        Err(problems) => {
+            for problem in problems {
+                let message = format!("{name} {}", problem.message);
+                reader.problem(place.clone(), message, problem.advice);
+            }
             None
         }
     }
-}
-
-/// A relative path is relative to the configuration file.
-fn beside(config: &Path, path: &str) -> std::path::PathBuf {
-    config.parent().unwrap_or(Path::new("")).join(path)
 }

@@ -1,10 +1,18 @@
 //! Connection strings. They hold passwords, so they show themselves as hosts and database only.
 
+mod parameter;
+mod tls;
+
 use std::error::Error as _;
 use std::fmt;
+use std::path::Path;
 use std::time::Duration;
 
-use tokio_postgres::config::{Host, SslMode};
+use tokio_postgres::config::{Host, SslNegotiation};
+
+use super::secret::Secret;
+
+pub use tls::{DatabaseTls, SslMode};
 
 /// tokio-postgres's default time before the first keepalive, which stands for "not set".
 const UNSET_KEEPALIVE_IDLE: Duration = Duration::from_secs(2 * 60 * 60);
@@ -18,19 +26,26 @@ const NAMEABLE: &[&str] = &[
     "krbsrvname",
     "passfile",
     "port",
+    "require_auth",
     "service",
-    "sslcert",
+    "sslcertmode",
+    "sslcompression",
     "sslcrl",
-    "sslkey",
-    "sslmode",
-    "sslrootcert",
+    "sslcrldir",
+    "sslnegotiation",
+    "sslpassword",
+    "sslsni",
+    "ssl_max_protocol_version",
     "ssl_min_protocol_version",
     "target_session_attrs",
 ];
 
 /// The connection string of a primary or a replica.
 #[derive(Clone)]
-pub struct Dsn(tokio_postgres::Config);
+pub struct Dsn {
+    parameters: tokio_postgres::Config,
+    tls: DatabaseTls,
+}
 
 /// Why a connection string is refused: what it is, and what to do. Without its secrets.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,18 +57,38 @@ pub struct DsnProblem {
 }
 
 impl Dsn {
-    /// Reads `host=… port=… dbname=… user=…` or a `postgresql://` URL.
-    pub fn parse(text: &str) -> Result<Self, DsnProblem> {
-        let mut config: tokio_postgres::Config = text.trim().parse().map_err(explain)?;
-        if config.get_ssl_mode() == SslMode::Require {
-            return Err(no_tls());
-        }
+    /// Reads `host=… port=… dbname=… user=…` or a `postgresql://` URL. Files that it names are
+    /// relative to `base`.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn parse(text: &str, base: &Path) -> Result<Self, Vec<DsnProblem>> {
+        let (rest, found) = parameter::take(text.trim(), tls::NAMES);
+        let mut problems = Vec::new();
+        let tls = DatabaseTls::read(&found, base, &mut problems);
+        let mut config: tokio_postgres::Config = match rest.parse() {
+            Ok(config) => config,
+            Err(error) => {
+                problems.push(explain(error));
+                return Err(problems);
+            }
+        };
         if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
-            return Err(problem(
-                "names no host",
-                "add host=… (several, with commas, for failover)",
-            ));
+            let advice = "add host=… (several, with commas, for failover)";
+            problems.push(problem("names no host", advice));
         }
+        if config.get_ssl_negotiation() == SslNegotiation::Direct {
+            let message = "asks for sslnegotiation=direct, which the writer does not have";
+            problems.push(problem(message, "remove it"));
+        }
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        config.ssl_mode(match tls.mode {
+            SslMode::Disable => tokio_postgres::config::SslMode::Disable,
+            SslMode::Prefer => tokio_postgres::config::SslMode::Prefer,
+            _ => tokio_postgres::config::SslMode::Require,
+        });
         if config.get_keepalives_idle() == UNSET_KEEPALIVE_IDLE {
             config.keepalives_idle(Duration::from_secs(5));
         }
@@ -63,30 +98,54 @@ impl Dsn {
         if config.get_keepalives_retries().is_none() {
             config.keepalives_retries(3);
         }
-        Ok(Self(config))
+        Ok(Self { parameters: config, tls })
+    }
+
+    /// How its connections are protected.
+    pub fn tls(&self) -> &DatabaseTls {
+        &self.tls
+    }
+
+    /// Whether it has a password.
+    pub fn has_password(&self) -> bool {
+        self.parameters.get_password().is_some()
+    }
+
+    /// Gives it a password.
+    pub fn set_password(&mut self, password: &Secret) {
+        self.parameters.password(password.reveal());
     }
 
     /// The parameters, for connecting.
     pub fn parameters(&self) -> &tokio_postgres::Config {
-        &self.0
+        &self.parameters
     }
 }
 
 impl fmt::Display for Dsn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let hosts: Vec<String> = if self.0.get_hosts().is_empty() {
-            self.0.get_hostaddrs().iter().map(ToString::to_string).collect()
+        let hosts: Vec<String> = if self.parameters.get_hosts().is_empty() {
+            self.parameters.get_hostaddrs().iter().map(ToString::to_string).collect()
         } else {
-            self.0.get_hosts().iter().map(host_name).collect()
+            self.parameters.get_hosts().iter().map(host_name).collect()
         };
         let port = |index: usize| {
-            self.0.get_ports().get(index).or(self.0.get_ports().first()).copied().unwrap_or(5432)
+            self.parameters
+                .get_ports()
+                .get(index)
+                .or(self.parameters.get_ports().first())
+                .copied()
+                .unwrap_or(5432)
         };
         for (index, host) in hosts.iter().enumerate() {
             let comma = if index > 0 { "," } else { "" };
             write!(f, "{comma}{host}:{}", port(index))?;
         }
-        write!(f, "/{}", self.0.get_dbname().or(self.0.get_user()).unwrap_or_default())
+        write!(
+            f,
+            "/{}",
+            self.parameters.get_dbname().or(self.parameters.get_user()).unwrap_or_default()
+        )
     }
 }
 
@@ -108,19 +167,11 @@ fn problem(message: impl Into<String>, advice: impl Into<String>) -> DsnProblem 
     DsnProblem { message: message.into(), advice: advice.into() }
 }
 
-fn no_tls() -> DsnProblem {
-    problem(
-        "asks for TLS to the database, which this version of the writer does not have",
-        "use sslmode=prefer or sslmode=disable over a network that you trust",
-    )
-}
-
 /// The parser's words name an option: repeated only if it can't be a piece of a password.
 fn explain(error: tokio_postgres::Error) -> DsnProblem {
     let detail = error.source().map(ToString::to_string).unwrap_or_default();
     let option = detail.split('`').nth(1).filter(|option| NAMEABLE.contains(option));
     match option {
-        Some("sslmode" | "sslrootcert" | "sslcert" | "sslkey" | "sslcrl") => no_tls(),
         Some(option) => problem(
             format!("has a parameter `{option}` that the writer does not understand"),
             "correct or remove it",
@@ -135,28 +186,23 @@ fn explain(error: tokio_postgres::Error) -> DsnProblem {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::Dsn;
 
     #[test]
     fn shows_no_password() {
-        let dsn = Dsn::parse("host=a,b port=1,2 dbname=d user=u password=hunter2").unwrap();
+        let text = "host=a,b port=1,2 dbname=d user=u password=hunter2";
+        let dsn = Dsn::parse(text, Path::new("")).unwrap();
         assert_eq!(dsn.to_string(), "a:1,b:2/d");
         assert!(!format!("{dsn:?}").contains("hunter2"));
     }
 
     #[test]
-    fn refuses_tls_in_words() {
-        for mode in ["require", "verify-full"] {
-            let problem = Dsn::parse(&format!("host=a sslmode={mode}")).unwrap_err();
-            assert!(problem.message.contains("TLS"), "{problem:?}");
-        }
-        assert!(Dsn::parse("host=a sslmode=prefer").is_ok());
-    }
-
-    #[test]
     fn repeats_no_piece_of_a_password() {
-        let problem = Dsn::parse("host=a password=hun ter2=x").unwrap_err();
-        assert!(!format!("{problem:?}").contains("ter2"));
-        assert!(Dsn::parse("dbname=a").unwrap_err().message.contains("no host"));
+        let problems = Dsn::parse("host=a password=hun ter2=x", Path::new("")).unwrap_err();
+        assert!(!format!("{problems:?}").contains("ter2"));
+        let problems = Dsn::parse("dbname=a", Path::new("")).unwrap_err();
+        assert!(problems[0].message.contains("no host"));
     }
 }

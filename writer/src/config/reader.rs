@@ -4,7 +4,7 @@
 //! for is a problem too, so a misspelt key is never silently ignored.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use toml::de::{DeTable, DeValue};
 
@@ -51,9 +51,9 @@ impl<'a> Reader<'a> {
         reader
     }
 
-    /// The file that is read.
-    pub fn path(&self) -> &Path {
-        self.path
+    /// Where the file that is read is: relative paths in it begin there.
+    pub fn directory(&self) -> PathBuf {
+        self.path.parent().unwrap_or(Path::new("")).to_owned()
     }
 
     /// The setting `section.key`, if it was given.

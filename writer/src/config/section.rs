@@ -6,6 +6,8 @@ use std::time::Duration;
 use bytesize::ByteSize;
 use jiff::Timestamp;
 
+use super::kafka_security::{self, KafkaSecurity};
+use super::memory::{self, MemoryConfig};
 use super::reader::Reader;
 use super::value;
 
@@ -38,6 +40,8 @@ pub struct KafkaConfig {
     pub bootstrap_servers: String,
     /// The group whose offsets are kept for lag tools. The writer itself never reads them.
     pub group_id: String,
+    /// How the connections are protected, and as whom the writer logs in.
+    pub security: KafkaSecurity,
 }
 
 /// The workers of a process.
@@ -156,7 +160,12 @@ pub(super) fn kafka(reader: &mut Reader<'_>, source: Option<&SourceConfig>) -> O
     }
     let group_id = value::text(reader, "kafka", "group_id");
     let group_id = group_id.or_else(|| source.map(|source| format!("forebay.{}", source.name)));
-    Some(KafkaConfig { bootstrap_servers: bootstrap_servers?, group_id: group_id? })
+    let security = kafka_security::security(reader);
+    Some(KafkaConfig {
+        bootstrap_servers: bootstrap_servers?,
+        group_id: group_id?,
+        security: security?,
+    })
 }
 
 pub(super) fn workers(reader: &mut Reader<'_>) -> WorkersConfig {
@@ -164,11 +173,10 @@ pub(super) fn workers(reader: &mut Reader<'_>) -> WorkersConfig {
     WorkersConfig { count: usize::try_from(count).unwrap_or(1) }
 }
 
-pub(super) fn batch(reader: &mut Reader<'_>) -> BatchConfig {
-    let (least, most) = (ByteSize::kib(64), ByteSize::gib(1));
+pub(super) fn batch(reader: &mut Reader<'_>, memory: &MemoryConfig, workers: usize) -> BatchConfig {
     BatchConfig {
         max_rows: value::count(reader, "batch", "max_rows", 20_000, (1, 10_000_000)),
-        max_bytes: value::size(reader, "batch", "max_bytes", ByteSize::mib(16), (least, most)),
+        max_bytes: memory::batch(reader, memory, workers),
     }
 }
 

@@ -3,7 +3,12 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::{Config, FormatConfig, LogFormat, Problem, Start, Variables};
+use bytesize::ByteSize;
+
+use super::{
+    Config, Dsn, FormatConfig, KafkaSecurity, LogFormat, Problem, SaslMechanism, Start, Variables,
+};
+use crate::tls::Authorities;
 
 const GOOD: &str = r#"
 [source]
@@ -18,7 +23,7 @@ dsn = "host=h dbname=d user=u password=hunter2"
 kind = "flat"
 table = "public.sensor"
 [batch]
-max_bytes = "16 MiB"
+max_bytes = "4 MiB"
 [dead_letters]
 retention = "90 days"
 [log]
@@ -133,6 +138,19 @@ fn reads_where_debezium_s_tables_go() {
 }
 
 #[test]
+fn batches_must_fit_the_budget() {
+    let small = GOOD.replace("4 MiB", "32 MiB");
+    let expected = "f.toml:14: batch.max_bytes is 32.0 MiB, but a memory.budget of 64.0 MiB has \
+                    room for 7.3 MiB; lower it, or raise memory.budget to \"212.0 MiB\"";
+    assert_eq!(problems(&small, &[]), [expected]);
+    let config = read(&small, &[("FOREBAY_MEMORY_BUDGET", "212 MiB")]).unwrap();
+    assert_eq!(config.batch.max_bytes, ByteSize::mib(32));
+    let workers = [("FOREBAY_WORKERS_COUNT", "4"), ("FOREBAY_MEMORY_BUDGET", "64 MiB")];
+    let found = problems(GOOD, &workers);
+    assert!(found.iter().any(|problem| problem.contains("from 84.0 MiB")), "{found:?}");
+}
+
+#[test]
 fn says_syntax_errors_and_the_rest() {
     let found = problems("[source]\nname = \"a\ntopics = [\"t\"]\n", &[]);
     assert!(found.iter().any(|problem| problem.starts_with("f.toml:2: not TOML")), "{found:#?}");
@@ -177,4 +195,69 @@ fn reads_the_dsn_from_a_file() {
     std::fs::remove_dir_all(&directory).unwrap();
     let found = Config::read(&directory.join("f.toml"), &text, &Variables::new()).unwrap_err();
     assert!(found[0].message.starts_with("database.dsn_file names"), "{found:?}");
+}
+
+#[test]
+fn reads_the_security_of_kafka() {
+    let plain = read(GOOD, &[]).unwrap().kafka.security;
+    assert_eq!(plain, KafkaSecurity { tls: None, login: None });
+    let text = GOOD.replace(
+        "bootstrap_servers",
+        "security_protocol = \"SASL_SSL\"\nusername = \"u\"\nsasl_mechanism = \"scram-sha-256\"\n\
+         bootstrap_servers",
+    );
+    let config = read(&text, &[("FOREBAY_KAFKA_PASSWORD", "hunter2\n")]).unwrap();
+    let login = config.kafka.security.login.as_ref().unwrap();
+    assert_eq!(login.mechanism, SaslMechanism::ScramSha256);
+    assert_eq!(login.password.reveal(), "hunter2");
+    assert_eq!(config.kafka.security.tls.as_ref().unwrap().authorities, Authorities::System);
+    assert!(!format!("{config:?}").contains("hunter2"));
+}
+
+#[test]
+fn says_what_is_wrong_with_the_security_of_kafka() {
+    let found = problems(
+        r#"[source]
+name = "a"
+topics = ["a"]
+[kafka]
+bootstrap_servers = "a:1"
+security_protocol = "sasl_ssl"
+password = 12345
+password_file = ""
+key_file = "key.pem"
+[database]
+dsn = "host=a"
+[format]
+kind = "rows"
+"#,
+        &[],
+    );
+    let expected = [
+        "f.toml:4: kafka.username is missing; add `username = \"…\"` under [kafka]",
+        "f.toml:8: kafka.password and kafka.password_file are both given; remove one of them",
+        "f.toml:9: kafka.key_file is given without kafka.certificate_file; name the files of both",
+    ];
+    assert_eq!(found.len(), expected.len(), "{found:#?}");
+    for (found, expected) in found.iter().zip(expected) {
+        assert!(found.starts_with(expected), "{found}\n{expected}");
+    }
+    let found = problems(&GOOD.replace("[database]", "password = 12345\n[database]"), &[]);
+    assert_eq!(found.len(), 2, "{found:#?}");
+    assert!(found.iter().all(|problem| !problem.contains("12345")), "{found:#?}");
+}
+
+#[test]
+fn shares_the_password_of_the_database_with_those_of_the_same_user() {
+    let text = GOOD
+        .replace(" password=hunter2\"", "\"\npassword = \"hunter2\"")
+        .replace("[format]", "replicas = [\"host=a user=u\", \"host=b user=v\"]\n[format]");
+    let config = read(&text, &[]).unwrap();
+    assert!(config.database.dsn.has_password());
+    let replicas: Vec<bool> = config.database.replicas.iter().map(Dsn::has_password).collect();
+    assert_eq!(replicas, [true, false]);
+    assert!(!format!("{config:?}").contains("hunter2"));
+    let found = problems(GOOD, &[("FOREBAY_DATABASE_PASSWORD", "hunter3")]);
+    assert!(found[0].contains("the connection string has a password"), "{found:?}");
+    assert!(!found[0].contains("hunter"), "{found:?}");
 }

@@ -130,7 +130,7 @@ pub fn long_duration(
     })
 }
 
-/// One of a few words; the first is the default.
+/// One of a few words, in any case; the first is the default.
 pub fn choice<T: Copy>(
     reader: &mut Reader<'_>,
     section: &'static str,
@@ -141,7 +141,7 @@ pub fn choice<T: Copy>(
     let words: Vec<String> = choices.iter().map(|(word, _)| format!("\"{word}\"")).collect();
     read(reader, section, key, &format!("one of {}", words.join(", ")), |value| {
         let text = value.text()?;
-        choices.iter().find(|(word, _)| *word == text).map(|(_, choice)| *choice)
+        choices.iter().find(|(word, _)| word.eq_ignore_ascii_case(text)).map(|(_, choice)| *choice)
     })
     .unwrap_or(default)
 }

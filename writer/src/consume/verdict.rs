@@ -11,8 +11,8 @@ pub enum Verdict {
     GoOn,
     /// Look at the topics again, and claim again.
     ClaimAgain,
-    /// Stop: a person has to look.
-    Stop,
+    /// Stop the partition that it is about: a person has to look.
+    StopPartition,
 }
 
 /// Why a consumer ended without being told to.
@@ -71,8 +71,17 @@ pub fn verdict(error: &KafkaError) -> Verdict {
         Some(Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition) => {
             Verdict::ClaimAgain
         }
-        // Offsets out of the log's range, bad checksums, and whatever else.
-        _ => Verdict::Stop,
+        // The log does not have the offset any more. The next claim compares both, and says how.
+        Some(Code::AutoOffsetReset | Code::OffsetOutOfRange) => Verdict::ClaimAgain,
+        // A grant may come at any time.
+        Some(
+            Code::TopicAuthorizationFailed
+            | Code::GroupAuthorizationFailed
+            | Code::ClusterAuthorizationFailed
+            | Code::SaslAuthenticationFailed,
+        ) => Verdict::ClaimAgain,
+        // Bad checksums, and whatever else.
+        _ => Verdict::StopPartition,
     }
 }
 
@@ -88,10 +97,15 @@ mod tests {
             (Code::BrokerTransportFailure, Verdict::GoOn),
             (Code::AllBrokersDown, Verdict::GoOn),
             (Code::UnknownTopicOrPartition, Verdict::ClaimAgain),
-            (Code::AutoOffsetReset, Verdict::Stop),
-            (Code::OffsetOutOfRange, Verdict::Stop),
-            (Code::BadMessage, Verdict::Stop),
-            (Code::TopicAuthorizationFailed, Verdict::Stop),
+            (Code::AutoOffsetReset, Verdict::ClaimAgain),
+            (Code::OffsetOutOfRange, Verdict::ClaimAgain),
+            (Code::TopicAuthorizationFailed, Verdict::ClaimAgain),
+            (Code::BadMessage, Verdict::StopPartition),
+            (Code::BadCompression, Verdict::StopPartition),
+            (Code::InvalidMessage, Verdict::StopPartition),
+            (Code::MessageSizeTooLarge, Verdict::StopPartition),
+            (Code::NotImplemented, Verdict::StopPartition),
+            (Code::Unknown, Verdict::StopPartition),
         ];
         for (code, expected) in table {
             assert_eq!(verdict(&KafkaError::MessageConsumption(code)), expected, "{code:?}");

@@ -1,8 +1,8 @@
 //! A JSON object as a row: its members by the target's columns.
 
-use super::{Op, RowWriter};
-use crate::catalog::{Catalog, Column, OnConflict, Target, TargetIndex};
-use crate::encode::{Encoder, field};
+use super::{Op, RowWriter, copy_text};
+use crate::catalog::{Catalog, Column, CopyFormat, OnConflict, Target, TargetIndex};
+use crate::encode::{Encoder, check_text, field};
 use crate::json::{Json, duplicate_key, visit_object};
 use crate::rejection::{Rejection, SqlState};
 
@@ -13,6 +13,8 @@ pub(super) struct RowValues<'a> {
     values: Vec<Option<Json<'a>>>,
     /// Scratch for `_given`.
     given: Vec<i16>,
+    /// Scratch for what is encoded only to be checked.
+    checked: Vec<u8>,
 }
 
 impl<'a> RowValues<'a> {
@@ -45,7 +47,8 @@ impl<'a> RowValues<'a> {
     }
 
     /// Writes what was read as a row of the target, each value by `encode`, which is not asked
-    /// for null keys and columns without value. Of a delete only the key counts.
+    /// for null keys and columns without value. Of a delete only the key counts. Where a column has
+    /// no encoder, the row is one of text, and `encode` only checks the others' values.
     pub fn write(
         &mut self,
         index: TargetIndex,
@@ -54,7 +57,7 @@ impl<'a> RowValues<'a> {
         rows: &mut RowWriter<'_>,
         encode: impl Fn(Encoder, &Column, Json<'a>, &mut Vec<u8>) -> Result<(), Rejection>,
     ) -> Result<(), Rejection> {
-        let Self { values, given } = self;
+        let Self { values, given, checked } = self;
         let some_named = op == Op::Upsert && values.contains(&None);
         given.clear();
         if some_named {
@@ -62,25 +65,48 @@ impl<'a> RowValues<'a> {
             given.extend(named.map(|(column, _)| column.attnum));
         }
         let given = some_named.then_some(given.as_slice());
-        rows.row(index, target, op, given, |position, column, out| {
+        let written = |position: usize, column: &Column| {
             let value = values.get(position).copied().flatten();
             if column.in_key && value.is_none_or(Json::is_null) {
                 return Err(null_key(column));
             }
-            // A target with a column without encoder was refused before.
-            match (value, column.encoder) {
-                (Some(value), Some(encoder)) if op == Op::Upsert || column.in_key => {
-                    encode(encoder, column, value, out).map_err(|rejection| {
-                        rejection.within(format_args!("column \"{}\"", column.name))
-                    })
-                }
-                _ => {
-                    field::null(out);
-                    Ok(())
-                }
+            Ok(value.filter(|_| op == Op::Upsert || column.in_key))
+        };
+        match target.copy_format() {
+            CopyFormat::Binary => {
+                rows.row(index, target, op, given, |position, column, out| {
+                    match (written(position, column)?, column.encoder) {
+                        (Some(value), Some(encoder)) => encode(encoder, column, value, out)
+                            .map_err(|rejection| in_column(column, rejection)),
+                        _ => {
+                            field::null(out);
+                            Ok(())
+                        }
+                    }
+                })
             }
-        })
+            CopyFormat::Text => rows.text_row(index, target, op, given, |position, column, out| {
+                let Some(value) = written(position, column)?.filter(|value| !value.is_null())
+                else {
+                    copy_text::put_null(out);
+                    return Ok(());
+                };
+                checked.clear();
+                let check = |encoder| encode(encoder, column, value, checked);
+                column
+                    .encoder
+                    .map_or(Ok(()), check)
+                    .and_then(|()| column.shape.literal(value))
+                    .and_then(|literal| check_text(&literal).map(|()| literal))
+                    .map(|literal| copy_text::put(&literal, out))
+                    .map_err(|rejection| in_column(column, rejection))
+            }),
+        }
     }
+}
+
+fn in_column(column: &Column, rejection: Rejection) -> Rejection {
+    rejection.within(format_args!("column \"{}\"", column.name))
 }
 
 /// Encodes a value as its type's input literal, which is what `rows` and `flat` mean.

@@ -1,15 +1,23 @@
 //! Writes rows of staging tables into the batch's buffers.
 
-use crate::catalog::{Column, Target, TargetIndex};
+use std::ops::Range;
+
+use super::copy_text;
+use crate::catalog::{Column, CopyFormat, Target, TargetIndex};
 use crate::encode::field;
 use crate::event_batch::RowBuffers;
 use crate::rejection::Rejection;
 
-/// Where `_batch`'s bytes are in a row: after the number of fields and its own length.
+/// Where `_batch`'s bytes are in a binary row: after the number of fields and its own length.
 pub(crate) const BATCH_AT: usize = 2 + 4;
 
-/// Where `_event`'s bytes are in a row.
+/// Where `_event`'s bytes are in a binary row.
 pub(crate) const EVENT_AT: usize = BATCH_AT + 8 + 4;
+
+/// The places of `_batch` and `_event` in a row of text, wide enough for all of their values. The
+/// types skip blanks before a number.
+pub(crate) const TEXT_BATCH: Range<usize> = 0..20;
+pub(crate) const TEXT_EVENT: Range<usize> = 21..31;
 
 /// The columns of a staging table that stand before the target's.
 const LEADING_COLUMNS: usize = 5;
@@ -34,8 +42,9 @@ impl<'b> RowWriter<'b> {
         Self { rows }
     }
 
-    /// Writes one row; `encode` appends the field of each column in turn. `given` are the numbers
-    /// of the columns that the event names, ascending; none if it names all.
+    /// Writes one row of a target that is copied in binary; `encode` appends the field of each
+    /// column in turn. `given` are the numbers of the columns that the event names, ascending; none
+    /// if it names all.
     pub(crate) fn row(
         &mut self,
         index: TargetIndex,
@@ -44,7 +53,7 @@ impl<'b> RowWriter<'b> {
         given: Option<&[i16]>,
         mut encode: impl FnMut(usize, &Column, &mut Vec<u8>) -> Result<(), Rejection>,
     ) -> Result<(), Rejection> {
-        self.rows.append(index, |out, row| {
+        self.rows.append(index, CopyFormat::Binary, |out, row| {
             // A table has at most 1,600 columns.
             let fields = (LEADING_COLUMNS + target.columns().len()) as i16;
             out.extend_from_slice(&fields.to_be_bytes());
@@ -59,6 +68,41 @@ impl<'b> RowWriter<'b> {
             for (position, column) in target.columns().iter().enumerate() {
                 encode(position, column, out)?;
             }
+            Ok(())
+        })
+    }
+
+    /// Writes one row of a target that is copied as text; `put` appends the escaped value of each
+    /// column in turn. `given` is as for [`row`](Self::row).
+    pub(crate) fn text_row(
+        &mut self,
+        index: TargetIndex,
+        target: &Target,
+        op: Op,
+        given: Option<&[i16]>,
+        mut put: impl FnMut(usize, &Column, &mut Vec<u8>) -> Result<(), Rejection>,
+    ) -> Result<(), Rejection> {
+        self.rows.append(index, CopyFormat::Text, |out, row| {
+            let start = out.len();
+            out.resize(start + TEXT_EVENT.end, b' ');
+            out[start + TEXT_BATCH.end] = copy_text::SEPARATOR;
+            out.push(copy_text::SEPARATOR);
+            out.extend_from_slice(row.to_string().as_bytes());
+            out.push(copy_text::SEPARATOR);
+            out.push(if op == Op::Upsert { b'u' } else { b'd' });
+            out.push(copy_text::SEPARATOR);
+            match given {
+                None => copy_text::put_null(out),
+                Some(given) => {
+                    let given: Vec<_> = given.iter().map(i16::to_string).collect();
+                    out.extend_from_slice(format!("{{{}}}", given.join(",")).as_bytes());
+                }
+            }
+            for (position, column) in target.columns().iter().enumerate() {
+                out.push(copy_text::SEPARATOR);
+                put(position, column, out)?;
+            }
+            out.push(copy_text::END_OF_ROW);
             Ok(())
         })
     }

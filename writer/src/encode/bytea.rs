@@ -2,12 +2,16 @@
 
 use super::{excerpt, field, invalid};
 use crate::json::malformed;
-use crate::rejection::Rejection;
+use crate::rejection::{Rejection, SqlState};
 
 /// Appends the bytes of a literal in hex format, `\x0aff`. The escape format is not read.
 pub fn encode(literal: &str, out: &mut Vec<u8>) -> Result<(), Rejection> {
     let hex = literal.strip_prefix("\\x").ok_or_else(|| invalid("bytea (hex format)", literal))?;
-    field::variable(out, |out| decode_hex(hex, out))
+    field::variable(out, |out| decode_hex(hex, out)).map_err(|rejection| Rejection {
+        // PostgreSQL's own, which it gives for digits alone.
+        sqlstate: SqlState::INVALID_PARAMETER_VALUE,
+        ..rejection
+    })
 }
 
 /// Appends the bytes that hexadecimal digits of either case stand for. Blanks may stand between

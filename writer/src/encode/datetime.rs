@@ -1,30 +1,27 @@
-//! `date`, `timestamp`, `timestamptz`: ISO 8601 and RFC 3339, and ±infinity.
+//! `date`, `time`, `timetz`, `timestamp`, `timestamptz`: ISO 8601, and ±infinity.
 //!
 //! Nothing depends on a session's time zone or the clock: an instant needs its offset, and words
 //! such as `now` are refused.
 
-use jiff::SignedDuration;
-use jiff::civil::{Date, Time, date as civil_date};
-use jiff::fmt::temporal::Pieces;
-use jiff::tz::Offset;
-
-use super::excerpt;
+use super::civil::{self, Civil, DAY, Fault};
+use super::{excerpt, field};
 use crate::rejection::{Rejection, SqlState};
 
-/// 2000-01-01, from where PostgreSQL counts.
-const EPOCH: Date = civil_date(2000, 1, 1);
+/// Where PostgreSQL's timestamps begin, in microseconds since 2000-01-01: 4714-11-24 BC.
+const FIRST_TIMESTAMP: i128 = -211_813_488_000_000_000;
 
-/// Days since 2000-01-01.
+/// The first instant that is none: the year 294277.
+const END_OF_TIMESTAMPS: i128 = 9_223_371_331_200_000_000;
+
+/// Days since 2000-01-01. A time in the literal is ignored, as PostgreSQL does.
 pub fn date(literal: &str) -> Result<i32, Rejection> {
     let trimmed = literal.trim_ascii();
     if let Some(positive) = infinity(trimmed) {
         return Ok(if positive { i32::MAX } else { i32::MIN });
     }
-    let date: Date = trimmed.parse().map_err(|_| invalid("date", literal))?;
-    if date.year() < 1 {
-        return Err(out_of_range(literal));
-    }
-    Ok((date.duration_since(EPOCH).as_hours() / 24) as i32)
+    let days = civil::read(trimmed).and_then(|civil| civil.days.ok_or(Fault::Form));
+    // Not even the last year has as many days.
+    days.map(|days| days as i32).map_err(|fault| fault.refuse("date", literal))
 }
 
 /// Microseconds since 2000-01-01, on a clock without a place. An offset in the literal is ignored,
@@ -34,8 +31,8 @@ pub fn timestamp(literal: &str) -> Result<i64, Rejection> {
     if let Some(positive) = infinity(trimmed) {
         return Ok(if positive { i64::MAX } else { i64::MIN });
     }
-    let (since_epoch, _) = local_time(trimmed).ok_or_else(|| invalid("timestamp", literal))?;
-    microseconds(since_epoch, literal)
+    let read = || instant(&Civil { offset: None, ..civil::read(trimmed)? });
+    read().map_err(|fault| fault.refuse("timestamp", literal))
 }
 
 /// Microseconds since 2000-01-01 UTC.
@@ -44,66 +41,75 @@ pub fn timestamptz(literal: &str) -> Result<i64, Rejection> {
     if let Some(positive) = infinity(trimmed) {
         return Ok(if positive { i64::MAX } else { i64::MIN });
     }
-    let (since_epoch, offset) =
-        local_time(trimmed).ok_or_else(|| invalid("timestamptz", literal))?;
-    let offset = offset.ok_or_else(|| {
-        Rejection::new(
-            SqlState::INVALID_DATETIME_FORMAT,
-            format!("{} needs an offset from UTC, such as Z or +00:00", excerpt(literal)),
-        )
-    })?;
-    microseconds(since_epoch - SignedDuration::from_secs(i64::from(offset.seconds())), literal)
+    let refuse = |fault: Fault| fault.refuse("timestamptz", literal);
+    let civil = civil::read(trimmed).map_err(refuse)?;
+    if civil.offset.is_none() && civil.days.is_some() {
+        return Err(needs_offset(literal));
+    }
+    instant(&civil).map_err(refuse)
 }
 
-/// The clock's time since 2000-01-01, and its offset from UTC if the literal has one. A time zone
-/// in brackets is refused, since its rules are not known here. (jiff's own instants end a day
-/// before the year 9999 does, which is a common way to say never.)
-fn local_time(literal: &str) -> Option<(SignedDuration, Option<Offset>)> {
-    let pieces = Pieces::parse(literal).ok()?;
-    if pieces.time_zone_annotation().is_some() || has_leap_second(literal) {
-        return None;
+/// Microseconds since midnight. An offset in the literal is ignored, as PostgreSQL does.
+pub fn time(literal: &str) -> Result<i64, Rejection> {
+    let (microseconds, _) = clock(literal).map_err(|fault| fault.refuse("time", literal))?;
+    Ok(microseconds)
+}
+
+/// Appends a time of day with its offset.
+pub fn encode_timetz(literal: &str, out: &mut Vec<u8>) -> Result<(), Rejection> {
+    let (microseconds, offset) = clock(literal).map_err(|fault| fault.refuse("timetz", literal))?;
+    let offset = offset.ok_or_else(|| needs_offset(literal))?;
+    let mut bytes = [0; 12];
+    bytes[..8].copy_from_slice(&microseconds.to_be_bytes());
+    // PostgreSQL counts to the west.
+    bytes[8..].copy_from_slice(&(-offset).to_be_bytes());
+    field::fixed(&bytes, out);
+    Ok(())
+}
+
+/// Whether a date, in days since 2000-01-01, has a next one. To PostgreSQL, infinity is its own.
+pub fn has_next_date(days: i64) -> bool {
+    /// 5874897-12-31
+    const LAST_DATE: i64 = 2_145_031_948;
+    days != LAST_DATE
+}
+
+/// A time of day, and its offset from UTC if there is one.
+fn clock(literal: &str) -> Result<(i64, Option<i32>), Fault> {
+    match civil::read(literal.trim_ascii())? {
+        Civil { days: None, microseconds: Some(microseconds), offset } => {
+            Ok((microseconds, offset))
+        }
+        _ => Err(Fault::Form),
     }
-    let local = pieces.date().to_datetime(pieces.time().unwrap_or(Time::midnight()));
-    Some((local.duration_since(EPOCH.at(0, 0, 0, 0)), pieces.to_numeric_offset()))
+}
+
+fn instant(civil: &Civil) -> Result<i64, Fault> {
+    let days = civil.days.ok_or(Fault::Form)?;
+    let local = i128::from(days) * i128::from(DAY) + i128::from(civil.microseconds.unwrap_or(0));
+    let microseconds = local - i128::from(civil.offset.unwrap_or(0)) * 1_000_000;
+    if (FIRST_TIMESTAMP..END_OF_TIMESTAMPS).contains(&microseconds) {
+        // That is less than an i64 holds.
+        Ok(microseconds as i64)
+    } else {
+        Err(Fault::Range)
+    }
 }
 
 /// Whether the literal is infinity, and of which sign.
 fn infinity(literal: &str) -> Option<bool> {
-    let unsigned = literal.strip_prefix(['+', '-']).unwrap_or(literal);
-    unsigned.eq_ignore_ascii_case("infinity").then(|| !literal.starts_with('-'))
-}
-
-/// Whether the clock shows a second 60, which jiff would silently read as 59.
-fn has_leap_second(literal: &str) -> bool {
-    let Some((_, clock)) = literal.split_once(['T', 't', ' ']) else { return false };
-    let second = if clock.as_bytes().get(2) == Some(&b':') { 6..8 } else { 4..6 };
-    clock.get(second) == Some("60")
-}
-
-/// Rounded to microseconds, ties to even.
-fn microseconds(since_epoch: SignedDuration, literal: &str) -> Result<i64, Rejection> {
-    /// Where the year 1 begins.
-    const FIRST_SECOND: i64 = -63_082_281_600;
-    if since_epoch.as_secs() < FIRST_SECOND {
-        return Err(out_of_range(literal));
+    if literal.eq_ignore_ascii_case("infinity") {
+        Some(true)
+    } else if literal.eq_ignore_ascii_case("-infinity") {
+        Some(false)
+    } else {
+        None
     }
-    let nanoseconds = since_epoch.as_nanos();
-    let (quotient, remainder) = (nanoseconds.div_euclid(1000), nanoseconds.rem_euclid(1000));
-    let up = remainder > 500 || (remainder == 500 && quotient % 2 != 0);
-    // Years 1 to 9999 are 3.2e17 microseconds.
-    Ok((quotient + i128::from(up)) as i64)
 }
 
-fn invalid(type_name: &str, literal: &str) -> Rejection {
+fn needs_offset(literal: &str) -> Rejection {
     Rejection::new(
         SqlState::INVALID_DATETIME_FORMAT,
-        format!("invalid input for type {type_name}: {}", excerpt(literal)),
-    )
-}
-
-fn out_of_range(literal: &str) -> Rejection {
-    Rejection::new(
-        SqlState::DATETIME_FIELD_OVERFLOW,
-        format!("{} is before the year 1", excerpt(literal)),
+        format!("{} needs an offset from UTC, such as Z or +00:00", excerpt(literal)),
     )
 }

@@ -1,7 +1,6 @@
-//! `int8range`
+//! `int8range`, of bounds that are numbers already.
 
-use super::{field, integer, invalid, out_of_range};
-use crate::rejection::{Rejection, SqlState};
+use super::field;
 
 /// A range of bigint in its canonical form: `[lower, upper)`, either bound may be missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,51 +37,4 @@ impl Int8range {
             field::fixed(&bound.to_be_bytes(), out);
         }
     }
-}
-
-/// The range that the literal is, such as `[1,5)`, `(,5]` or `empty`.
-pub fn parse(literal: &str) -> Result<Int8range, Rejection> {
-    let refuse = || invalid("int8range", literal);
-    let trimmed = literal.trim_ascii();
-    if trimmed.eq_ignore_ascii_case("empty") {
-        return Ok(Int8range::Empty);
-    }
-    let (lower_inclusive, rest) = match trimmed.split_at_checked(1) {
-        Some(("[", rest)) => (true, rest),
-        Some(("(", rest)) => (false, rest),
-        _ => return Err(refuse()),
-    };
-    let (upper_inclusive, rest) = match rest.split_at_checked(rest.len().saturating_sub(1)) {
-        Some((rest, "]")) => (true, rest),
-        Some((rest, ")")) => (false, rest),
-        _ => return Err(refuse()),
-    };
-    let (lower, upper) = rest.split_once(',').ok_or_else(refuse)?;
-    let bound = |text: &str| match text {
-        "" => Ok(None),
-        text => integer::parse::<i64>(text).map(Some),
-    };
-    let (lower, upper) = (bound(lower)?, bound(upper)?);
-    if let (Some(lower), Some(upper)) = (lower, upper) {
-        if lower > upper {
-            return Err(Rejection::new(
-                SqlState::DATA_EXCEPTION,
-                format!("range lower bound {lower} is above its upper bound {upper}"),
-            ));
-        }
-        if lower == upper && !(lower_inclusive && upper_inclusive) {
-            return Ok(Int8range::Empty);
-        }
-    }
-    let step = |bound: Option<i64>, step: bool| match bound {
-        Some(bound) if step => {
-            bound.checked_add(1).map(Some).ok_or_else(|| out_of_range("int8range", literal))
-        }
-        bound => Ok(bound),
-    };
-    let (lower, upper) = (step(lower, !lower_inclusive)?, step(upper, upper_inclusive)?);
-    Ok(match (lower, upper) {
-        (Some(lower), Some(upper)) if lower >= upper => Int8range::Empty,
-        _ => Int8range::Bounds { lower, upper },
-    })
 }

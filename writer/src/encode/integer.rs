@@ -17,6 +17,16 @@ pub fn parse<T: FromStr<Err = ParseIntError>>(literal: &str) -> Result<T, Reject
     })
 }
 
+/// The oid that the literal is. A negative one is counted from the end, as PostgreSQL does.
+pub fn parse_oid(literal: &str) -> Result<u32, Rejection> {
+    let number = parse::<i64>(literal)?;
+    let oid = match number {
+        ..0 => i32::try_from(number).map(i32::cast_unsigned),
+        _ => u32::try_from(number),
+    };
+    oid.map_err(|_| out_of_range("oid", literal))
+}
+
 fn sql_name<T>() -> &'static str {
     match type_name::<T>() {
         "i16" => "smallint",

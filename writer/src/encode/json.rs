@@ -1,6 +1,8 @@
 //! `json`, `jsonb`: passed on as text, after a look for what PostgreSQL would refuse.
 
-use super::{excerpt, field};
+use serde_json::value::RawValue;
+
+use super::{field, numeric};
 use crate::json::{malformed, utf8};
 use crate::rejection::{Rejection, SqlState};
 
@@ -46,6 +48,13 @@ pub fn encode_built_jsonb(
     })
 }
 
+/// The literal itself, which json keeps blank for blank; refused if it is no JSON.
+pub fn checked(literal: &str) -> Result<&str, Rejection> {
+    serde_json::from_str::<&RawValue>(literal)
+        .map(|_| literal)
+        .map_err(|error| malformed(format!("invalid JSON: {error}")))
+}
+
 /// Refuses a valid JSON text that jsonb cannot hold.
 fn check_jsonb(text: &str) -> Result<(), Rejection> {
     if text.len() > LONGEST_JSONB {
@@ -79,7 +88,7 @@ fn scan(text: &str, strictly: bool) -> Result<(), Rejection> {
             b'-' | b'0'..=b'9' => {
                 let length = bytes[at..].iter().take_while(|byte| is_of_number(**byte)).count();
                 if strictly {
-                    check_number(&text[at..at + length])?;
+                    numeric::check(&text[at..at + length])?;
                 }
                 at + length
             }
@@ -131,31 +140,6 @@ fn scan_string(text: &str, mut at: usize, strictly: bool) -> Result<usize, Rejec
 
 fn is_of_number(byte: u8) -> bool {
     matches!(byte, b'-' | b'+' | b'.' | b'e' | b'E' | b'0'..=b'9')
-}
-
-/// Refuses a number that `numeric` can't hold: 131,072 digits before the point, 16,383 after.
-fn check_number(number: &str) -> Result<(), Rejection> {
-    // A little less than numeric takes, since it counts in groups of four digits.
-    const MOST_DIGITS: i64 = 131_000;
-    const MOST_DECIMALS: i64 = 16_000;
-    let refuse = || {
-        Rejection::new(
-            SqlState::NUMERIC_VALUE_OUT_OF_RANGE,
-            format!("{} is out of range for a number in jsonb", excerpt(number)),
-        )
-    };
-    let (mantissa, exponent) = match number.split_once(['e', 'E']) {
-        Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().map_err(|_| refuse())?),
-        None => (number, 0),
-    };
-    let (whole, decimals) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    let exponent = i64::from(exponent);
-    if whole.len() as i64 + exponent > MOST_DIGITS
-        || decimals.len() as i64 - exponent > MOST_DECIMALS
-    {
-        return Err(refuse());
-    }
-    Ok(())
 }
 
 fn lone_surrogate() -> Rejection {

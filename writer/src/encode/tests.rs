@@ -1,6 +1,12 @@
 //! Encodings against what PostgreSQL's own client library reads from them, and against figures
 //! that a PostgreSQL server gave.
 
+mod array;
+mod datetime;
+mod network;
+mod number;
+mod range;
+
 use proptest::prelude::*;
 use tokio_postgres::types::{FromSql, Type};
 
@@ -37,8 +43,8 @@ fn sqlstate(of: &Type, json: &str) -> &'static str {
 
 #[test]
 fn null_is_null_for_all() {
-    for of in [Type::BOOL, Type::INT8, Type::TEXT, Type::JSON, Type::JSONB, Type::INT8_RANGE] {
-        assert_eq!(encode(&of, "null").unwrap(), None);
+    for of in ALL.iter().chain(&ARRAYS) {
+        assert_eq!(encode(of, "null").unwrap(), None);
     }
 }
 
@@ -110,86 +116,29 @@ fn uuids() {
     let expected: uuid::Uuid = read(&Type::UUID, "\"a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11\"");
     assert_eq!(expected.as_u128(), 0xa0ee_bc99_9c0b_4ef8_bb6d_6bb9_bd38_0a11);
     for json in
-        ["\"A0EEBC999C0B4EF8BB6D6BB9BD380A11\"", "\"{a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11}\""]
+        ["\"A0EEBC999C0B4EF8BB6D6BB9BD380A11\"", "\"{a0ee-bc99-9c0b-4ef8bb6d-6bb9bd38-0a11}\""]
     {
         assert_eq!(read::<uuid::Uuid>(&Type::UUID, json), expected);
     }
-    assert_eq!(sqlstate(&Type::UUID, "\"a0eebc99\""), "22P02");
-}
-
-/// The figures are PostgreSQL 15's, from `date_send` and `timestamp_send`.
-#[test]
-fn dates_and_times() {
-    for (json, days) in [
-        ("\"2000-01-01\"", 0),
-        ("\"2024-02-29\"", 8825),
-        ("\"1999-12-31\"", -1),
-        ("\"0001-01-01\"", -730_119),
-        ("\"9999-12-31\"", 2_921_939),
-        ("\"infinity\"", i32::MAX),
-        ("\"-Infinity\"", i32::MIN),
+    for literal in [
+        "a0eebc99",
+        "",
+        "{a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11",
+        "a0-eebc999c0b4ef8bb6d6bb9bd380a11",
+        "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11-",
+        "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a111",
     ] {
-        assert_eq!(encode(&Type::DATE, json).unwrap().unwrap(), days.to_be_bytes(), "{json}");
+        assert_eq!(sqlstate(&Type::UUID, &format!("\"{literal}\"")), "22P02", "{literal}");
     }
-    for (json, microseconds) in [
-        ("\"2000-01-01T00:00:00Z\"", 0),
-        ("\"2024-02-29T12:34:56.789012+05:30\"", 762_505_496_789_012),
-        ("\"2024-02-29 12:34:56.789012-08\"", 762_554_096_789_012),
-        ("\"1999-12-31T23:59:59.999999Z\"", -1),
-        ("\"2000-01-01T00:00:00.0000005Z\"", 0),
-        ("\"2000-01-01T00:00:00.0000015Z\"", 2),
-        ("\"0001-01-01T00:00:00Z\"", -63_082_281_600_000_000),
-        ("\"9999-12-31T21:00:00Z\"", 252_455_605_200_000_000),
-        ("\"9999-12-31T23:59:59.999999-12\"", 252_455_659_199_999_999),
-        ("\"infinity\"", i64::MAX),
-        ("\"-infinity\"", i64::MIN),
-    ] {
-        let field = encode(&Type::TIMESTAMPTZ, json).unwrap().unwrap();
-        assert_eq!(field, i64::to_be_bytes(microseconds), "{json}");
-    }
-    for (json, microseconds) in [
-        ("\"2024-02-29 12:34:56.789012\"", 762_525_296_789_012),
-        ("\"2024-02-29T12:34:56.789012+05:30\"", 762_525_296_789_012),
-        ("\"2024-02-29T12:34:56.789012Z\"", 762_525_296_789_012),
-        ("\"2024-02-29\"", 762_480_000_000_000),
-        ("\"9999-12-31T23:59:59.999999\"", 252_455_615_999_999_999),
-    ] {
-        let field = encode(&Type::TIMESTAMP, json).unwrap().unwrap();
-        assert_eq!(field, i64::to_be_bytes(microseconds), "{json}");
-    }
-}
-
-#[test]
-fn what_is_no_date_or_time() {
-    for (of, json) in [
-        (Type::TIMESTAMPTZ, "\"2024-02-29T12:00:00\""),
-        (Type::TIMESTAMPTZ, "\"2024-02-29\""),
-        (Type::TIMESTAMPTZ, "\"now\""),
-        (Type::TIMESTAMPTZ, "1700000000"),
-        (Type::TIMESTAMPTZ, "\"2024-02-30T00:00:00Z\""),
-        (Type::TIMESTAMPTZ, "\"2024-01-01T00:00:00+00:00[Europe/Paris]\""),
-        (Type::TIMESTAMPTZ, "\"2016-12-31T23:59:60Z\""),
-        (Type::TIMESTAMPTZ, "\"20161231t235960Z\""),
-        (Type::TIMESTAMP, "\"2016-12-31 23:59:60.5\""),
-        (Type::TIMESTAMP, "\"today\""),
-        (Type::TIMESTAMP, "\"\""),
-        (Type::DATE, "\"2023-02-29\""),
-        (Type::DATE, "\"01/02/2003\""),
-    ] {
-        assert_eq!(sqlstate(&of, json), "22007", "{json}");
-    }
-    assert_eq!(sqlstate(&Type::DATE, "\"-000001-01-01\""), "22008");
-    assert_eq!(sqlstate(&Type::TIMESTAMPTZ, "\"-000001-01-01T00:00:00Z\""), "22008");
-    let rejection = encode(&Type::TIMESTAMPTZ, "\"2024-02-29T12:00:00\"").unwrap_err();
-    assert!(rejection.message.contains("needs an offset"), "{}", rejection.message);
 }
 
 #[test]
 fn bytes() {
     assert_eq!(read::<Vec<u8>>(&Type::BYTEA, r#""\\x00 FFa0""#), [0, 255, 160]);
     assert_eq!(read::<Vec<u8>>(&Type::BYTEA, r#""\\x""#), [0u8; 0]);
-    for json in [r#""00ff""#, r#""\\x0""#, r#""\\x0g""#, r#""\\x0 0""#] {
-        assert_eq!(sqlstate(&Type::BYTEA, json), "22P02", "{json}");
+    assert_eq!(sqlstate(&Type::BYTEA, r#""00ff""#), "22P02");
+    for json in [r#""\\x0""#, r#""\\x0g""#, r#""\\x0 0""#] {
+        assert_eq!(sqlstate(&Type::BYTEA, json), "22023", "{json}");
     }
 }
 
@@ -220,73 +169,70 @@ fn jsonb_is_looked_through() {
         (r#"["\ud83dx\ude00"]"#, "22P02"),
         (r#"["\ud83d\n"]"#, "22P02"),
         (r#"["\ud83d\ud83d\ude00"]"#, "22P02"),
-        ("[1e131000]", "22003"),
-        ("[1e-16001]", "22003"),
+        ("[1e131072]", "22003"),
+        ("[1e-16384]", "22003"),
         ("[1e99999999999]", "22003"),
-        ("[1e130000, 1e-15000, 0.5]", "accepted"),
+        ("[-1e131071, 1e-16383, 0.5]", "accepted"),
     ] {
         assert_eq!(sqlstate(&Type::JSONB, json), expected, "{json}");
     }
-    let digits = "1".repeat(131_001);
+    let digits = "1".repeat(131_073);
     assert_eq!(sqlstate(&Type::JSONB, &digits), "22003");
     let long = format!("\"{}\"", "x".repeat(16 << 20));
     assert_eq!(sqlstate(&Type::JSONB, &long), "54000");
 }
 
-#[test]
-fn ranges_become_canonical() {
-    let range = |json: &str| encode(&Type::INT8_RANGE, json).unwrap().unwrap();
-    let bounds = |flags: u8, bounds: &[i64]| {
-        let mut expected = vec![flags];
-        for bound in bounds {
-            expected.extend_from_slice(&[0, 0, 0, 8]);
-            expected.extend_from_slice(&bound.to_be_bytes());
-        }
-        expected
-    };
-    assert_eq!(range("\"[1,5)\""), bounds(0x02, &[1, 5]));
-    assert_eq!(range("\" (0, 4] \""), bounds(0x02, &[1, 5]));
-    assert_eq!(range("\"(,5)\""), bounds(0x08, &[5]));
-    assert_eq!(range("\"[5,]\""), bounds(0x02 | 0x10, &[5]));
-    assert_eq!(range("\"[,]\""), bounds(0x18, &[]));
-    for json in ["\"empty\"", "\"[5,5)\"", "\"(5,6)\"", "\"(5,5]\""] {
-        assert_eq!(range(json), [0x01], "{json}");
-    }
-    for (json, expected) in [
-        ("\"[5,4]\"", "22000"),
-        ("\"[1,9223372036854775807]\"", "22003"),
-        ("\"(9223372036854775807,)\"", "22003"),
-        ("\"[1,9223372036854775808)\"", "22003"),
-        ("\"[1;5)\"", "22P02"),
-        ("\"1,5\"", "22P02"),
-        ("\"[\"", "22P02"),
-        ("\"\"", "22P02"),
-        ("\"[a,5)\"", "22P02"),
-        ("[1,5]", "22P02"),
-    ] {
-        assert_eq!(sqlstate(&Type::INT8_RANGE, json), expected, "{json}");
-    }
-}
-
-const ALL: [Type; 18] = [
+/// Every type that has an encoder, arrays left out.
+const ALL: [Type; 40] = [
     Type::BOOL,
     Type::INT2,
     Type::INT4,
     Type::INT8,
+    Type::OID,
     Type::FLOAT4,
     Type::FLOAT8,
+    Type::NUMERIC,
     Type::TEXT,
     Type::VARCHAR,
     Type::BPCHAR,
     Type::NAME,
+    Type::CHAR,
     Type::UUID,
     Type::DATE,
+    Type::TIME,
+    Type::TIMETZ,
     Type::TIMESTAMP,
     Type::TIMESTAMPTZ,
     Type::BYTEA,
+    Type::BIT,
+    Type::VARBIT,
+    Type::INET,
+    Type::CIDR,
+    Type::MACADDR,
+    Type::MACADDR8,
     Type::JSON,
     Type::JSONB,
+    Type::INT4_RANGE,
     Type::INT8_RANGE,
+    Type::NUM_RANGE,
+    Type::TS_RANGE,
+    Type::TSTZ_RANGE,
+    Type::DATE_RANGE,
+    Type::INT4MULTI_RANGE,
+    Type::INT8MULTI_RANGE,
+    Type::NUMMULTI_RANGE,
+    Type::TSMULTI_RANGE,
+    Type::TSTZMULTI_RANGE,
+    Type::DATEMULTI_RANGE,
+];
+
+/// Arrays of a few of them.
+const ARRAYS: [Type; 5] = [
+    Type::INT4_ARRAY,
+    Type::TEXT_ARRAY,
+    Type::NUMERIC_ARRAY,
+    Type::JSONB_ARRAY,
+    Type::NUM_RANGE_ARRAY,
 ];
 
 proptest! {
@@ -333,9 +279,9 @@ proptest! {
     }
 
     #[test]
-    fn no_literal_panics(literal in r#"[-+0-9eE.:TZ\[\](), xa"\\{}]{0,30}"#) {
+    fn no_literal_panics(literal in r#"[-+0-9eE.:/TZ\[\](), xaé"\\{}]{0,30}"#) {
         let json = serde_json::to_string(&literal).unwrap();
-        for of in &ALL {
+        for of in ALL.iter().chain(&ARRAYS) {
             let _ = encode(of, &json);
         }
     }

@@ -1,23 +1,29 @@
-//! A target's rows as a binary COPY.
+//! A target's rows as a COPY, in binary or as text.
+
+use std::io::Write as _;
+use std::ops::Range;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::event::Events;
 use super::target_rows::TargetRows;
-use crate::decode::{BATCH_AT, EVENT_AT};
+use crate::catalog::CopyFormat;
+use crate::decode::{BATCH_AT, EVENT_AT, TEXT_BATCH, TEXT_EVENT};
 
 /// Bytes per chunk, about; a row is not divided.
 const CHUNK: usize = 128 << 10;
 
 const SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0";
 
-/// The chunks of one COPY: the header with the first rows, more rows, and last the trailer alone.
+/// The chunks of one COPY: in binary, the header with the first rows, more rows, and last the
+/// trailer alone; as text, the rows.
 #[derive(Debug)]
 pub struct CopyChunks<'a> {
     rows: Option<&'a TargetRows>,
     events: &'a Events,
     batch_id: u64,
-    next_row: usize,
+    pending: Range<usize>,
+    format: CopyFormat,
     state: State,
 }
 
@@ -29,27 +35,49 @@ enum State {
 }
 
 impl<'a> CopyChunks<'a> {
-    pub(super) fn new(rows: Option<&'a TargetRows>, events: &'a Events, batch_id: u64) -> Self {
-        Self { rows, events, batch_id, next_row: 0, state: State::Header }
+    /// The rows of this range.
+    pub(super) fn new(
+        rows: Option<&'a TargetRows>,
+        range: Range<usize>,
+        events: &'a Events,
+        batch_id: u64,
+    ) -> Self {
+        let format = rows.and_then(|rows| rows.format).unwrap_or(CopyFormat::Binary);
+        Self { rows, events, batch_id, pending: range, format, state: State::Header }
     }
 
     /// Copies rows until the chunk is full, and fills in what was not known when they were encoded.
     fn put_rows(&mut self, chunk: &mut BytesMut) {
         let Some(rows) = self.rows else { return };
-        let pending = &rows.starts[self.next_row..];
+        let pending = &rows.starts[self.pending.clone()];
         let Some(first) = pending.first() else { return };
         let room = CHUNK.saturating_sub(chunk.len());
         let count = pending.partition_point(|row| row.start - first.start < room).max(1);
-        let end = pending.get(count).map_or(rows.bytes.len(), |row| row.start);
+        let next = rows.starts.get(self.pending.start + count);
+        let end = next.map_or(rows.bytes.len(), |row| row.start);
         let offset = chunk.len();
         chunk.extend_from_slice(&rows.bytes[first.start..end]);
         for row in &pending[..count] {
-            let row_at = offset + row.start - first.start;
             let number = self.events.number_of(row.event);
-            chunk[row_at + BATCH_AT..][..8].copy_from_slice(&self.batch_id.to_be_bytes());
-            chunk[row_at + EVENT_AT..][..4].copy_from_slice(&number.to_be_bytes());
+            self.fill_in(&mut chunk[offset + row.start - first.start..], number);
         }
-        self.next_row += count;
+        self.pending.start += count;
+    }
+
+    fn fill_in(&self, row: &mut [u8], number: i32) {
+        match self.format {
+            CopyFormat::Binary => {
+                row[BATCH_AT..][..8].copy_from_slice(&self.batch_id.to_be_bytes());
+                row[EVENT_AT..][..4].copy_from_slice(&number.to_be_bytes());
+            }
+            CopyFormat::Text => {
+                // Both are as wide as their numbers can be.
+                let (width, batch_id) = (TEXT_BATCH.len(), self.batch_id);
+                let _ = write!(&mut row[TEXT_BATCH], "{batch_id:width$}");
+                let width = TEXT_EVENT.len();
+                let _ = write!(&mut row[TEXT_EVENT], "{number:width$}");
+            }
+        }
     }
 }
 
@@ -60,17 +88,22 @@ impl Iterator for CopyChunks<'_> {
         let mut chunk = BytesMut::new();
         match self.state {
             State::Header => {
-                chunk.put_slice(SIGNATURE);
-                chunk.put_i32(0); // flags
-                chunk.put_i32(0); // length of the header's extension
+                if self.format == CopyFormat::Binary {
+                    chunk.put_slice(SIGNATURE);
+                    chunk.put_i32(0); // flags
+                    chunk.put_i32(0); // length of the header's extension
+                }
                 self.state = State::Rows;
                 self.put_rows(&mut chunk);
             }
             State::Rows => {
                 self.put_rows(&mut chunk);
                 if chunk.is_empty() {
-                    chunk.put_i16(-1);
                     self.state = State::Done;
+                    if self.format == CopyFormat::Text {
+                        return None;
+                    }
+                    chunk.put_i16(-1);
                 }
             }
             State::Done => return None,

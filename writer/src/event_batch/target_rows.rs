@@ -1,14 +1,16 @@
 //! Encoded rows, one growing buffer per target.
 
 use super::recycle;
-use crate::catalog::TargetIndex;
+use crate::catalog::{CopyFormat, TargetIndex};
 use crate::rejection::{Rejection, SqlState};
 
 /// The rows of one target.
 #[derive(Debug, Default)]
 pub(super) struct TargetRows {
-    /// Rows of binary COPY, one after the other, with `_batch` and `_event` still zero.
+    /// Rows of a COPY, one after the other, with `_batch` and `_event` still empty.
     pub bytes: Vec<u8>,
+    /// The COPY's format; none if there never was a row.
+    pub format: Option<CopyFormat>,
     /// Where each row begins, and the index of its event.
     pub starts: Vec<RowStart>,
 }
@@ -70,6 +72,7 @@ impl RowBuffers {
     pub fn append(
         &mut self,
         target: TargetIndex,
+        format: CopyFormat,
         write: impl FnOnce(&mut Vec<u8>, i32) -> Result<(), Rejection>,
     ) -> Result<(), Rejection> {
         let TargetIndex(target) = target;
@@ -77,6 +80,7 @@ impl RowBuffers {
             self.targets.resize_with(target + 1, TargetRows::default);
         }
         let rows = &mut self.targets[target];
+        rows.format = Some(format);
         let start = rows.bytes.len();
         if rows.starts.last().is_none_or(|last| last.event != self.event) {
             self.marks.push(Mark { target, bytes: start, rows: rows.starts.len() });

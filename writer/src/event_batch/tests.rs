@@ -5,7 +5,7 @@ use crate::decode::{Format, FormatConfig};
 use crate::position::{Offset, Partition, Topic};
 use crate::record::Header;
 use crate::record_hash::record_hash;
-use crate::testing::{copied, flat, plain_catalog, record};
+use crate::testing::{copied, flat, plain_catalog, read_copy, record};
 
 const GOOD: &[u8] = br#"{"sensor":1,"ts":"2025-01-01T00:00:00Z","value":1.5,"note":"n"}"#;
 
@@ -123,7 +123,7 @@ fn copies_in_chunks_of_whole_rows() {
     }
     batch.seal();
     let target = catalog.find("public.sensor").unwrap();
-    let chunks: Vec<_> = batch.copy_chunks(target, 1).collect();
+    let chunks: Vec<_> = batch.copy_chunks(&batch.rows_of(target), 1).collect();
     assert!(chunks.len() > 4, "{}", chunks.len());
     assert!(chunks.iter().all(|chunk| chunk.len() < 130 << 10));
     let events: Vec<_> =
@@ -131,7 +131,7 @@ fn copies_in_chunks_of_whole_rows() {
     assert_eq!(events, (0..3000).collect::<Vec<_>>());
     assert_eq!(batch.targets().collect::<Vec<_>>(), [(target, 3000)]);
     let empty = catalog.find("public.log").unwrap();
-    let bytes: usize = batch.copy_chunks(empty, 1).map(|chunk| chunk.len()).sum();
+    let bytes: usize = batch.copy_chunks(&batch.rows_of(empty), 1).map(|chunk| chunk.len()).sum();
     assert_eq!(bytes, 19 + 2);
 }
 
@@ -218,4 +218,42 @@ proptest! {
         events.sort();
         prop_assert_eq!(events, (0..batch.event_count() as i32).collect::<Vec<_>>());
     }
+}
+
+/// Halving parts rows between events, until one event's rows are left.
+#[test]
+fn halves_down_to_single_events() {
+    let (catalog, topic) = (plain_catalog(), Topic::from("t"));
+    let format = Format::new(&FormatConfig::Rows, &catalog).unwrap();
+    let mut batch = EventBatch::new();
+    let row = r#"{"table":"public.log","row":{}}"#;
+    // The number of rows that each event has.
+    let counts = [1, 3, 0, 1, 5, 1];
+    for (offset, count) in (0..).zip(counts) {
+        let rows = vec![row; count].join(",");
+        let payload = format!(r#"{{"rows":[{rows}]}}"#);
+        batch.push(&record(&topic, 0, offset, None, Some(payload.as_bytes())), &format, &catalog);
+    }
+    batch.seal();
+    let mut pending = vec![batch.rows_of(catalog.find("public.log").unwrap())];
+    let mut found = Vec::new();
+    while let Some(part) = pending.pop() {
+        match batch.halves(&part) {
+            Ok([first, second]) => {
+                assert_eq!(first.row_count() + second.row_count(), part.row_count());
+                assert!(first.row_count() > 0 && second.row_count() > 0);
+                pending.extend([second, first]);
+            }
+            Err(event) => {
+                let events: Vec<_> =
+                    read_copy(&batch.copy_chunks(&part, 7).collect::<Vec<_>>().concat())
+                        .iter()
+                        .map(|row| row.event)
+                        .collect();
+                assert_eq!(events, vec![event; counts[event as usize]]);
+                found.push(event);
+            }
+        }
+    }
+    assert_eq!(found, [0, 1, 3, 4, 5]);
 }

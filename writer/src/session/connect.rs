@@ -1,17 +1,20 @@
-//! Connects to the first host that will do, each within the whole timeout: name look-up, TCP,
-//! greeting and the question whether it takes writes.
+//! Connects to the first host that will do, each within the whole timeout: name look-up, TCP, TLS,
+//! login and the question whether it takes writes.
+
+use std::error::Error as _;
 
 use tokio::time::timeout;
-use tokio_postgres::config::{Host, TargetSessionAttrs};
-use tokio_postgres::tls::NoTlsStream;
-use tokio_postgres::{Client, Connection, NoTls, Socket};
+use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
+use tokio_postgres::error::SqlState;
+use tokio_postgres::{Client, Connection, Socket};
 
 use super::error::DatabaseError;
-use crate::config::{DatabaseConfig, Dsn, host_name};
+use super::tls::{HandshakeError, Tls, TlsStream};
+use crate::config::{DatabaseConfig, DatabaseTls, Dsn, host_name};
 use crate::retry::Place;
 
 /// A client, and the connection that has to be driven for it.
-pub type Connected = (Client, Connection<Socket, NoTlsStream>);
+pub type Connected = (Client, Connection<Socket, TlsStream>);
 
 /// Connects to the host of the primary's connection string that takes writes.
 ///
@@ -22,7 +25,7 @@ pub async fn primary(config: &DatabaseConfig, name: &str) -> Result<Connected, D
     if dsn.get_target_session_attrs() == TargetSessionAttrs::Any {
         dsn.target_session_attrs(TargetSessionAttrs::ReadWrite);
     }
-    connect(&dsn, config, name).await
+    connect(&dsn, config.dsn.tls(), config, name).await
 }
 
 /// Connects to a replica.
@@ -34,21 +37,23 @@ pub async fn replica(
     config: &DatabaseConfig,
     name: &str,
 ) -> Result<Connected, DatabaseError> {
-    connect(replica.parameters(), config, name).await
+    connect(replica.parameters(), replica.tls(), config, name).await
 }
 
 async fn connect(
     dsn: &tokio_postgres::Config,
+    tls: &DatabaseTls,
     config: &DatabaseConfig,
     name: &str,
 ) -> Result<Connected, DatabaseError> {
+    let tls = Tls::new(tls).map_err(|error| DatabaseError::unreachable(None, error.to_string()))?;
     let mut sqlstate = None;
     let mut reasons = Vec::new();
     for (host, mut one) in one_by_one(dsn) {
         one.application_name(format!("forebay {name}"));
         one.connect_timeout(config.connect_timeout);
         one.tcp_user_timeout(config.tcp_user_timeout);
-        let error = match timeout(config.connect_timeout, one.connect(NoTls)).await {
+        let error = match timeout(config.connect_timeout, reach(one, &tls)).await {
             Ok(Ok(connected)) => return Ok(connected),
             Ok(Err(error)) => DatabaseError::query(Place::Connect, &error),
             Err(_) => DatabaseError::no_answer(Place::Connect, config.connect_timeout),
@@ -57,6 +62,27 @@ async fn connect(
         reasons.push(format!("{host}: {}", error.message()));
     }
     Err(DatabaseError::unreachable(sqlstate, reasons.join("; ")))
+}
+
+/// Connects to one host. As in libpq, a connection that only prefers TLS is tried without it when
+/// the host's TLS does not work, or the host lets nobody in by it.
+async fn reach(
+    mut one: tokio_postgres::Config,
+    tls: &Tls,
+) -> Result<Connected, tokio_postgres::Error> {
+    let connected = one.connect(tls.clone()).await;
+    match connected {
+        Err(error) if one.get_ssl_mode() == SslMode::Prefer && is_by_tls(&error) => {
+            one.ssl_mode(SslMode::Disable);
+            one.connect(tls.clone()).await
+        }
+        connected => connected,
+    }
+}
+
+fn is_by_tls(error: &tokio_postgres::Error) -> bool {
+    error.code() == Some(&SqlState::INVALID_AUTHORIZATION_SPECIFICATION)
+        || error.source().is_some_and(|cause| cause.is::<HandshakeError>())
 }
 
 /// One configuration per host, so that one that hangs doesn't use up the others' time.
@@ -78,7 +104,6 @@ fn one_by_one(dsn: &tokio_postgres::Config) -> Vec<(String, tokio_postgres::Conf
             if let Some(options) = dsn.get_options() {
                 one.options(options);
             }
-            one.ssl_mode(dsn.get_ssl_mode());
             one.channel_binding(dsn.get_channel_binding());
             one.target_session_attrs(dsn.get_target_session_attrs());
             one.keepalives(dsn.get_keepalives());
@@ -89,24 +114,24 @@ fn one_by_one(dsn: &tokio_postgres::Config) -> Vec<(String, tokio_postgres::Conf
             if let Some(retries) = dsn.get_keepalives_retries() {
                 one.keepalives_retries(retries);
             }
-            let mut shown = String::new();
-            match dsn.get_hosts().get(index) {
-                Some(host @ Host::Tcp(name)) => {
-                    one.host(name);
-                    shown = host_name(host);
-                }
-                Some(host @ Host::Unix(path)) => {
-                    one.host_path(path);
-                    shown = host_name(host);
-                }
-                None => {}
-            }
-            if let Some(address) = dsn.get_hostaddrs().get(index) {
+            let address = dsn.get_hostaddrs().get(index);
+            // TLS is for a name: without one, the address is the name.
+            let named = address.map(|address| Host::Tcp(address.to_string()));
+            let host = dsn.get_hosts().get(index).cloned().or(named);
+            // There is no TLS over a Unix socket, and libpq does not ask for it there.
+            one.ssl_mode(match host {
+                Some(Host::Unix(_)) => SslMode::Disable,
+                _ => dsn.get_ssl_mode(),
+            });
+            match &host {
+                Some(Host::Tcp(name)) => one.host(name),
+                Some(Host::Unix(path)) => one.host_path(path),
+                None => &mut one,
+            };
+            if let Some(address) = address {
                 one.hostaddr(*address);
-                if shown.is_empty() {
-                    shown = address.to_string();
-                }
             }
+            let shown = host.as_ref().map(host_name).unwrap_or_default();
             let port = ports.get(index).or(ports.first()).copied().unwrap_or(5432);
             one.port(port);
             (format!("{shown}:{port}"), one)

@@ -4,7 +4,7 @@ use std::error::Error as _;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use crate::retry::{Place, Verdict, verdict};
+use crate::retry::{Place, Verdict, copied_row_is_to_blame, verdict};
 
 /// An error of the database, or of the way to it.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -13,6 +13,8 @@ pub struct DatabaseError {
     place: Place,
     sqlstate: Option<String>,
     message: String,
+    /// The server's own words, if it also says what it was working on: a row of a COPY, for one.
+    about_row: Option<String>,
 }
 
 impl DatabaseError {
@@ -23,7 +25,7 @@ impl DatabaseError {
         }
         let Some(database) = error.as_db_error() else {
             let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
-            return Self { place, sqlstate: None, message: format!("{error}{cause}") };
+            return Self::new(place, None, format!("{error}{cause}"));
         };
         let mut message = format!("{} (SQLSTATE {})", database.message(), database.code().code());
         for (name, text) in [("detail", database.detail()), ("hint", database.hint())] {
@@ -32,34 +34,48 @@ impl DatabaseError {
                 let _ = write!(message, "; {name}: {}", text.trim_end_matches('.'));
             }
         }
-        Self { place, sqlstate: Some(database.code().code().to_owned()), message }
+        // One error, one line of the log: a deadlock's detail has two.
+        let message = message.replace('\n', " ");
+        Self {
+            about_row: database.where_().map(|_| database.message().to_owned()),
+            ..Self::new(place, Some(database.code().code().to_owned()), message)
+        }
     }
 
     /// The server did not answer in time.
     pub fn no_answer(place: Place, bound: Duration) -> Self {
         let bound = humantime::format_duration(bound);
-        Self { place, sqlstate: None, message: format!("no answer within {bound}") }
+        Self::new(place, None, format!("no answer within {bound}"))
     }
 
     /// The connection is gone, and nobody said why.
     pub fn cut(place: Place) -> Self {
-        Self { place, sqlstate: None, message: "the connection is lost".to_owned() }
+        Self::new(place, None, "the connection is lost".to_owned())
     }
 
     /// No host could be used.
     pub fn unreachable(sqlstate: Option<String>, message: String) -> Self {
-        Self { place: Place::Connect, sqlstate, message }
+        Self::new(Place::Connect, sqlstate, message)
     }
 
     /// An answer that makes no sense.
     pub fn answer(place: Place, message: String) -> Self {
-        Self { place, sqlstate: Some("XX000".to_owned()), message }
+        Self::new(place, Some("XX000".to_owned()), message)
+    }
+
+    fn new(place: Place, sqlstate: Option<String>, message: String) -> Self {
+        Self { place, sqlstate, message, about_row: None }
     }
 
     /// The same error, seen from another place.
     #[must_use]
     pub fn at(&self, place: Place) -> Self {
         Self { place, ..self.clone() }
+    }
+
+    /// What the writer was doing.
+    pub fn place(&self) -> Place {
+        self.place
     }
 
     /// What went wrong, without the place.
@@ -75,6 +91,14 @@ impl DatabaseError {
     /// What to do.
     pub fn verdict(&self) -> Verdict {
         verdict(self.place, self.sqlstate())
+    }
+
+    /// What the server says of a row of a COPY that is to blame, if one is. An error of the
+    /// statement itself has no context.
+    pub fn rows_fault(&self) -> Option<&str> {
+        let is_rows =
+            self.place == Place::Copy && self.sqlstate().is_some_and(copied_row_is_to_blame);
+        self.about_row.as_deref().filter(|_| is_rows)
     }
 
     /// Whether a COMMIT may have happened or not.

@@ -22,12 +22,13 @@ pub async fn look(config: &Config) -> Part<Broker> {
     let look = tokio::task::spawn_blocking(move || {
         let metrics = Metrics::new().map_err(|error| error.to_string())?;
         let reporter = Reporter::new(Arc::new(metrics), Arc::new(Health::default()));
-        let consumer = kafka::consumer(&kafka, reporter).map_err(|error| error.to_string())?;
-        let servers = kafka.bootstrap_servers.as_str();
+        let consumer = kafka::watcher(&kafka, reporter).map_err(|error| error.to_string())?;
+        let servers = &kafka.bootstrap_servers;
         let mut keys = BTreeSet::new();
         for topic in &topics {
-            let found = partitions(&consumer, servers, topic).map_err(|error| error.to_string())?;
-            keys.extend(found.into_iter().map(|one| (Topic::from(topic.as_str()), one)));
+            let numbers =
+                partitions(&consumer, servers, topic).map_err(|error| error.to_string())?;
+            keys.extend(numbers.into_iter().map(|number| (Topic::from(topic.as_str()), number)));
         }
         let survey = survey(&consumer, servers, &keys).map_err(|error| error.to_string())?;
         let ends = survey.partitions.into_iter();

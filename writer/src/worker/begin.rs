@@ -56,12 +56,15 @@ impl Worker {
             owned,
             claim: Claim::at(seen.server),
             reading: None,
+            has_merged: false,
             surroundings,
         };
-        if !to_read.is_empty() {
+        if to_read.is_empty() {
+            worker.surroundings.metrics.lag.claimed(number, []);
+        } else {
             worker.claim_and_read(&to_read, &seen).await?;
         }
-        worker.surroundings.health.up(Component::Claim);
+        worker.surroundings.health.claimed(number);
         Ok(worker)
     }
 
@@ -73,23 +76,21 @@ impl Worker {
         let refused = take(&mut self.claim, session, surroundings, &survey).await?;
         self.stop(&refused, &seen.marks);
         self.recognise();
-        let survey = match self.claim.check(&survey) {
-            Ok(()) => survey,
+        let survey = if self.claim.check(&survey).1.is_empty() {
+            survey
+        } else {
             // The one who had it before may have merged what came after the survey.
-            Err(_) => survey_again(&self.surroundings, consumer.clone(), keys).await?,
+            survey_again(&self.surroundings, consumer.clone(), keys).await?
         };
-        if let Err(outside) = self.claim.check(&survey) {
-            let stops: Vec<PartitionStop> = outside.iter().map(|one| one.stop()).collect();
-            self.stop(&stops, &seen.marks);
-        }
+        let (expected, stops) = self.claim.check(&survey);
+        self.stop(&stops, &seen.marks);
         let Surroundings { metrics, .. } = &self.surroundings;
         metrics.claims.inc();
         metrics.lag.claimed(self.number, self.claim.standings(&survey));
         self.log(&survey);
         if !self.claim.is_empty() {
             let decoder = self.database.decoder.clone();
-            self.reading =
-                Some(Reading::start(&self.surroundings, consumer, &self.claim, decoder)?);
+            self.reading = Some(Reading::start(&self.surroundings, consumer, expected, decoder)?);
         }
         Ok(())
     }
@@ -202,11 +203,14 @@ async fn broker(
     let (asked, keys) = (config.clone(), keys.clone());
     // All of it blocks, the end of a consumer that is of no use included.
     let looked = tokio::task::spawn_blocking(move || {
-        let consumer = kafka::consumer(&asked.kafka, reporter).map_err(Failure::Client)?;
+        let consumer =
+            kafka::consumer(&asked.kafka, &asked.memory, reporter).map_err(Failure::Client)?;
         let survey = survey(&consumer, &asked.kafka.bootstrap_servers, &keys)?;
         Ok::<_, Failure>((Arc::new(consumer), survey))
     });
-    looked.await.map_err(|_| Failure::Background)?
+    let found = looked.await.map_err(|_| Failure::Background)??;
+    health.up(Component::Broker);
+    Ok(found)
 }
 
 async fn survey_again(

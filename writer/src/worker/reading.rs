@@ -7,8 +7,7 @@ use std::time::Duration;
 use tracing::warn;
 
 use super::{Surroundings, Worker};
-use crate::claim::Claim;
-use crate::consume::{self, ConsumeError};
+use crate::consume::{self, ConsumeError, Expected};
 use crate::event_batch::EventBatch;
 use crate::hand_over::{Cap, Decoder, HandOver, Taken};
 use crate::kafka::KafkaConsumer;
@@ -24,14 +23,14 @@ pub(super) struct Reading {
 }
 
 impl Reading {
-    /// Assigns the claimed partitions, and starts to read.
+    /// Assigns partitions, and starts to read.
     ///
     /// # Errors
     /// If the client refuses them, or the system the thread.
     pub fn start(
         surroundings: &Surroundings,
         consumer: Arc<KafkaConsumer>,
-        claim: &Claim,
+        expected: Vec<Expected>,
         decoder: Decoder,
     ) -> Result<Self, ConsumeError> {
         let Surroundings { config, metrics, .. } = surroundings;
@@ -39,7 +38,8 @@ impl Reading {
         let rows = usize::try_from(config.batch.max_rows).unwrap_or(usize::MAX);
         let cap = Cap { rows, bytes };
         let hand_over = Arc::new(HandOver::new(decoder, cap, metrics.buffered_bytes.clone()));
-        let thread = consume::start(consumer.clone(), claim, hand_over.clone(), metrics.clone())?;
+        let (kafka, metrics) = (config.kafka.clone(), metrics.clone());
+        let thread = consume::start(kafka, consumer.clone(), expected, hand_over.clone(), metrics)?;
         Ok(Self { consumer, hand_over, thread: Some(thread) })
     }
 

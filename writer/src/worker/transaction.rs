@@ -20,11 +20,16 @@ use crate::stopped_partition::PartitionStop;
 const REASONS: usize = 3;
 
 impl Worker {
-    /// Begin, stage, resolve, merge, record, commit. The batch must be sealed.
+    /// Begin, stage, resolve, merge, record, commit. The batch must be sealed. Events that raise the
+    /// SQLSTATE `suspected` are rejected, if others are merged.
     ///
     /// # Errors
     /// What went wrong; the transaction may be open then.
-    pub(super) async fn transact(&self, batch: &EventBatch) -> Result<Committed, Failure> {
+    pub(super) async fn transact(
+        &self,
+        batch: &EventBatch,
+        suspected: Option<&str>,
+    ) -> Result<Committed, Failure> {
         let (session, decoder) = (self.session(), &self.database.decoder);
         let config = &self.surroundings.config;
         let source = config.source.name.as_str();
@@ -35,15 +40,17 @@ impl Worker {
 
         let mut started = Instant::now();
         let mut lap = || std::mem::replace(&mut started, Instant::now()).elapsed();
-        let staged = stage(session, decoder, batch).await?;
+        let mut staged = stage(session, decoder, batch).await?;
         steps.stage = lap();
         let mut resolved = resolve(session, decoder, &staged).await?;
+        resolved.rejected.append(&mut staged.refused);
         steps.resolve = lap();
         failpoint::hit(failpoint::STAGE_BEFORE_MERGE).await;
         lap();
+        let claim = &self.claim;
         let answer =
-            merge(session, source, &self.claim, decoder, &positions, &staged, &resolved).await;
-        let mut answer = answer?;
+            merge(session, source, claim, decoder, &positions, &staged, &resolved, suspected);
+        let mut answer = answer.await?;
         steps.merge = lap();
         rejected.add(std::mem::take(&mut resolved.rejected));
         rejected.add(std::mem::take(&mut answer.rejected));

@@ -6,26 +6,41 @@ use std::{future::pending, pin::pin};
 use anyhow::{Context, Result};
 use tokio_postgres::{Client, NoTls, binary_copy::BinaryCopyInWriter, types::Type};
 
-use crate::plain::{self, COLUMNS, Row};
+use crate::{
+    row::{COLUMNS, Row},
+    scenario::Scenario,
+};
 
 /// Binary COPY of all rows into the table.
-pub async fn copy(dsn: &str, rows: u64) -> Result<()> {
+pub async fn copy(dsn: &str, scenario: Scenario, rows: u64) -> Result<()> {
     let client = connect(dsn).await?;
-    copy_rows(&client, "sensor", plain::rows(rows)).await?;
+    copy_rows(&client, "sensor", scenario.rows(rows)).await?;
     done().await
 }
 
 /// COPY into an unlogged table, then one statement that inserts from there: a transaction per
-/// batch, as a stream would be loaded.
-pub async fn bulk_sql(dsn: &str, rows: u64, batch_rows: u64) -> Result<()> {
+/// batch, as a stream would be loaded. The last row of a key counts, and a row that would not
+/// change is not written.
+pub async fn bulk_sql(dsn: &str, scenario: Scenario, rows: u64, batch_rows: u64) -> Result<()> {
     let mut client = connect(dsn).await?;
-    client.batch_execute("create unlogged table staging as table sensor with no data").await?;
+    let (latest, order, number) = match scenario {
+        Scenario::RepeatedKeys => {
+            ("distinct on (sensor, ts)", ", number desc", ", number bigserial")
+        }
+        _ => ("", "", ""),
+    };
+    let staging = format!(
+        "create unlogged table staging (sensor int4, ts timestamptz, value float8, note text{number})"
+    );
+    client.batch_execute(&staging).await?;
     let batch_rows = usize::try_from(batch_rows)?;
     let merge = format!(
-        "insert into sensor ({COLUMNS}) select {COLUMNS} from staging order by sensor, ts \
-         on conflict (sensor, ts) do update set value = excluded.value, note = excluded.note"
+        "insert into sensor ({COLUMNS}) select {latest} {COLUMNS} from staging \
+         order by sensor, ts{order} \
+         on conflict (sensor, ts) do update set value = excluded.value, note = excluded.note \
+         where (sensor.value, sensor.note) is distinct from (excluded.value, excluded.note)"
     );
-    let mut rows = plain::rows(rows).peekable();
+    let mut rows = scenario.rows(rows).peekable();
     while rows.peek().is_some() {
         let transaction = client.transaction().await?;
         transaction.batch_execute("truncate staging").await?;

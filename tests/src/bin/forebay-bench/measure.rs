@@ -27,12 +27,3 @@ pub fn server_cpu_seconds(postmaster: u32) -> Result<f64> {
     let live: f64 = live.filter_map(|id| cpu_seconds(id).ok()).sum();
     Ok(live + cpu_seconds(postmaster)?)
 }
-
-/// The most memory that a process has had at a time.
-pub fn peak_rss_mib(process: u32) -> Result<f64> {
-    let path = format!("/proc/{process}/status");
-    let status = fs::read_to_string(&path).with_context(|| format!("read {path}"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kib = line.and_then(|line| line.split_whitespace().next()).context("no VmHWM")?;
-    Ok(kib.parse::<f64>()? / 1024.0)
-}

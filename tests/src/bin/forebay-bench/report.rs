@@ -8,46 +8,113 @@ use std::{
 use anyhow::{Context, Result};
 use serde::Serialize;
 
-/// What one system did. What was not measured is null.
+use crate::scenario::Scenario;
+
+/// What one system did.
 #[derive(Debug, Serialize)]
 pub struct Measurement {
     pub system: String,
+    /// Rows, or events, that it was given.
     pub rows: u64,
     pub seconds: f64,
     pub rows_per_second: f64,
     /// Of the client's process alone.
-    pub peak_rss_mib: Option<f64>,
+    pub peak_rss_mib: f64,
     /// Of the client and the database together.
-    pub cpu_seconds: Option<f64>,
-    pub wal_bytes: Option<i64>,
+    pub cpu_seconds: f64,
+    pub wal_bytes: i64,
 }
 
-pub fn print_header() {
-    println!();
+/// What all systems did in one scenario.
+#[derive(Debug)]
+pub struct Results {
+    pub scenario: Scenario,
+    pub measurements: Vec<Measurement>,
+}
+
+impl Results {
+    fn of(&self, system: &str) -> Option<&Measurement> {
+        self.measurements.iter().find(|measurement| measurement.system == system)
+    }
+}
+
+pub fn print_header(scenario: Scenario, rows: u64) {
+    println!("\n{}: {rows} {}", name(scenario), scenario.description());
     println!("  system        seconds    rows/s   peak RSS   CPU s        WAL");
 }
 
 pub fn print(measurement: &Measurement) {
-    let optional = |value: Option<f64>, digits: usize| {
-        value.map_or_else(|| "-".to_owned(), |value| format!("{value:.digits$}"))
-    };
     println!(
-        "  {:<12} {:>8.2} {:>9.0} {:>6} MiB {:>7} {:>6} MiB",
+        "  {:<12} {:>8.2} {:>9.0} {:>6.0} MiB {:>7.1} {:>6.0} MiB",
         measurement.system,
         measurement.seconds,
         measurement.rows_per_second,
-        optional(measurement.peak_rss_mib, 0),
-        optional(measurement.cpu_seconds, 1),
-        optional(measurement.wal_bytes.map(|bytes| bytes as f64 / 1_048_576.0), 0),
+        measurement.peak_rss_mib,
+        measurement.cpu_seconds,
+        measurement.wal_bytes as f64 / 1_048_576.0,
     );
 }
 
+/// Prints how the writer stands to the others in each scenario, and to the goals. Scenarios and
+/// systems that were left out are left out here.
+pub fn print_ratios(all: &[Results]) {
+    println!();
+    for results in all {
+        for system in ["bulk-sql", "copy"] {
+            let share = results.of(system).zip(results.of(WRITER));
+            if let Some((other, writer)) = share {
+                let share = writer.rows_per_second / other.rows_per_second;
+                let goal = match (results.scenario, system) {
+                    (Scenario::Plain, "bulk-sql") => goal(share >= LEAST_SHARE, "at least 0.8"),
+                    _ => String::new(),
+                };
+                println!("{}: {WRITER} has {share:.2} of {system}{goal}", name(results.scenario));
+            }
+        }
+    }
+    let seconds = |scenario| {
+        let results = all.iter().find(|results| results.scenario == scenario)?;
+        results.of(WRITER).map(|writer| writer.seconds)
+    };
+    let plain = seconds(Scenario::Plain);
+    if let (Some(plain), Some(bad)) = (plain, seconds(Scenario::BadEvents)) {
+        let cost = bad / plain;
+        let goal = goal(cost < MOST_COST, "less than 1.3");
+        println!("{}: {WRITER} takes {cost:.2} of the time of plain{goal}", {
+            name(Scenario::BadEvents)
+        });
+    }
+    let writers = all.iter().filter_map(|results| results.of(WRITER));
+    if let Some(most) = writers.map(|writer| writer.peak_rss_mib).reduce(f64::max) {
+        let goal = goal(most < MOST_MEMORY_MIB, "less than 64");
+        println!("memory: {WRITER} takes {most:.0} MiB at most{goal}");
+    }
+}
+
+/// The system that the goals are for.
+const WRITER: &str = "forebay-1";
+
+const LEAST_SHARE: f64 = 0.8;
+const MOST_COST: f64 = 1.3;
+const MOST_MEMORY_MIB: f64 = 64.0;
+
+fn goal(reached: bool, words: &str) -> String {
+    format!(" (goal: {words}; {})", if reached { "reached" } else { "missed" })
+}
+
+/// As it is named on the command line, and in files.
+pub fn name(scenario: Scenario) -> String {
+    clap::ValueEnum::to_possible_value(&scenario)
+        .map(|value| value.get_name().to_owned())
+        .unwrap_or_default()
+}
+
 /// Writes `target/bench/<scenario>.json` under the repository's root.
-pub fn write(root: &Path, scenario: &str, results: &[Measurement]) -> Result<PathBuf> {
+pub fn write(root: &Path, results: &Results) -> Result<PathBuf> {
     let directory = root.join("target/bench");
     fs::create_dir_all(&directory)?;
-    let file = directory.join(format!("{scenario}.json"));
-    fs::write(&file, serde_json::to_string_pretty(results)? + "\n")
+    let file = directory.join(format!("{}.json", name(results.scenario)));
+    fs::write(&file, serde_json::to_string_pretty(&results.measurements)? + "\n")
         .with_context(|| format!("write {}", file.display()))?;
     Ok(file)
 }

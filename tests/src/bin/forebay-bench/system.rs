@@ -11,20 +11,23 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 use clap::ValueEnum;
 use forebay_tests::{
-    Database, Topic, Writer, WriterConfig, account, endpoint::SUPERUSER, process::Process, wait,
+    Database, Topic, Writer, WriterConfig, account, endpoint::SUPERUSER, memory, process::Process,
+    wait,
 };
 use tokio_postgres::types::PgLsn;
 
-use crate::{measure, plain::TABLE, report::Measurement};
+use crate::{
+    measure,
+    report::{self, Measurement},
+    row::TABLE,
+    scenario::Scenario,
+};
 
 /// The writer's default, and so the others'.
 const BATCH_ROWS: u64 = 20_000;
 
-/// No system takes longer on any machine that is fit for it.
-const LIMIT: Duration = Duration::from_secs(3600);
-
 /// Who is measured.
-#[derive(Clone, Copy, Debug, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum System {
     /// Binary COPY into the table.
     Copy,
@@ -33,15 +36,25 @@ pub enum System {
     /// Forebay from Kafka, one worker.
     #[value(name = "forebay-1")]
     Forebay1,
+    /// Forebay from Kafka, two workers.
+    #[value(name = "forebay-2")]
+    Forebay2,
 }
 
 impl System {
     /// In the order of the report.
-    pub const ALL: &[Self] = &[Self::Copy, Self::BulkSql, Self::Forebay1];
+    pub const ALL: &[Self] = &[Self::Copy, Self::BulkSql, Self::Forebay1, Self::Forebay2];
+
+    /// Those that update a row that is there.
+    pub const UPDATING: &[Self] = &[Self::BulkSql, Self::Forebay1, Self::Forebay2];
+
+    /// Those that pass a bad event.
+    pub const REJECTING: &[Self] = &[Self::Forebay1, Self::Forebay2];
 }
 
-/// What all systems are measured with.
+/// What all systems of a scenario are measured with.
 pub struct Bench<'a> {
+    pub scenario: Scenario,
     pub rows: u64,
     pub database: &'a Database,
     pub postmaster: u32,
@@ -55,7 +68,10 @@ impl Bench<'_> {
     pub async fn measure(&self, system: System) -> Result<Measurement> {
         let sql = self.database.primary();
         sql.batch_execute(&format!("drop table if exists sensor, staging; {TABLE}")).await?;
-        if matches!(system, System::Forebay1) {
+        if self.scenario == Scenario::Unchanged {
+            drop(self.client("copy", &[]).await?);
+        }
+        if matches!(system, System::Forebay1 | System::Forebay2) {
             sql.batch_execute("select forebay.add_target('sensor')").await?;
         }
         // So much that nothing of the one before is written during this one.
@@ -67,27 +83,31 @@ impl Bench<'_> {
         let client = match system {
             System::Copy => self.client("copy", &[]).await?,
             System::BulkSql => self.client("bulk-sql", &[BATCH_ROWS.to_string()]).await?,
-            System::Forebay1 => self.forebay().await?,
+            System::Forebay1 => self.forebay(1).await?,
+            System::Forebay2 => self.forebay(2).await?,
         };
         let seconds = start.elapsed().as_secs_f64();
 
         let cpu = measure::cpu_seconds(client.id())?
             + measure::server_cpu_seconds(self.postmaster)?
             - server_cpu;
-        let peak_rss_mib = measure::peak_rss_mib(client.id())?;
+        let peak_rss_mib = memory::peak_mib(client.id())?;
         drop(client);
         let wal = "select pg_wal_lsn_diff(pg_current_wal_lsn(), $1)::int8";
         let wal_bytes = sql.query_one(wal, &[&lsn]).await?.get(0);
         let rows: i64 = sql.query_one("select count(*) from sensor", &[]).await?.get(0);
-        ensure!(u64::try_from(rows)? == self.rows, "the table has {rows} rows");
+        ensure!(
+            u64::try_from(rows)? == self.scenario.rows_left(self.rows),
+            "the table has {rows} rows"
+        );
         Ok(Measurement {
             system: system.to_possible_value().context("its name")?.get_name().to_owned(),
             rows: self.rows,
             seconds,
             rows_per_second: self.rows as f64 / seconds,
-            peak_rss_mib: Some(peak_rss_mib),
-            cpu_seconds: Some(cpu),
-            wal_bytes: Some(wal_bytes),
+            peak_rss_mib,
+            cpu_seconds: cpu,
+            wal_bytes,
         })
     }
 
@@ -95,7 +115,8 @@ impl Bench<'_> {
     async fn client(&self, name: &str, arguments: &[String]) -> Result<Client> {
         let dsn = self.database.primary_endpoint().dsn(self.database.name(), SUPERUSER);
         let mut command = account::own_command(env::current_exe()?);
-        command.arg(name).arg(dsn).arg(self.rows.to_string()).args(arguments);
+        command.arg(name).arg(dsn).arg(report::name(self.scenario));
+        command.arg(self.rows.to_string()).args(arguments);
         command.stdout(Stdio::piped());
         let mut process = Process::start(name, command)?;
         let output = process.take_stdout().context("its output")?;
@@ -109,23 +130,26 @@ impl Bench<'_> {
         Ok(Client::Own(process))
     }
 
-    /// A writer; waits until all is merged.
-    async fn forebay(&self) -> Result<Client> {
-        let config = WriterConfig::of(&self.kafka, self.database, "bench", &self.topic)
+    /// A writer of so many workers; waits until all is merged.
+    async fn forebay(&self, workers: u8) -> Result<Client> {
+        let source = format!("{}-{workers}", report::name(self.scenario));
+        let config = WriterConfig::of(&self.kafka, self.database, &source, &self.topic)
             .flat("public.sensor")
-            .set("batch.max_rows", i64::try_from(BATCH_ROWS)?);
+            .set("batch.max_rows", i64::try_from(BATCH_ROWS)?)
+            .set("workers.count", i64::from(workers));
         let mut writer = Writer::start_in(self.scratch, config)?;
         let all = i64::try_from(self.rows)?;
-        let sql = "select coalesce(sum(next_offset), 0)::int8 from forebay.progress";
-        let progress = self.database.primary().prepare(sql).await?;
-        let progress = &progress;
-        let merged = wait::until_within(LIMIT, "the writer to merge all events", || {
+        let sql = "select coalesce(sum(next_offset), 0)::int8 from forebay.progress \
+                   where source = $1";
+        let (progress, source) = (&self.database.primary().prepare(sql).await?, &source);
+        let merged = wait::until_within(Duration::MAX, "the writer to merge all events", || {
             let ended = writer.exit_status();
             async move {
                 if let Some(status) = ended? {
                     bail!("the writer has ended: {status}");
                 }
-                let merged: i64 = self.database.primary().query_one(progress, &[]).await?.get(0);
+                let merged: i64 =
+                    self.database.primary().query_one(progress, &[source]).await?.get(0);
                 Ok((merged == all).then_some(()))
             }
         })

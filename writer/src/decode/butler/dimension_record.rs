@@ -7,7 +7,7 @@ use super::timespan::timespan;
 use crate::catalog::{Catalog, Column};
 use crate::decode::row_values::RowValues;
 use crate::decode::{Op, RowWriter};
-use crate::encode::{Encoder, field, float};
+use crate::encode::{Encoder, Subtype, field, float};
 use crate::json::{Json, Kind, malformed, set_once, visit_array, visit_object};
 use crate::rejection::{Rejection, SqlState};
 
@@ -87,7 +87,7 @@ fn encode_strictly(
         (Encoder::Float4, Kind::Number(number)) => {
             field::fixed(&(float::parse_f32(number)? + 0.0).to_be_bytes(), out);
         }
-        (Encoder::Int8range, Kind::Array) => timespan(value)?.encode(out),
+        (Encoder::Range(Subtype::Int8), Kind::Array) => timespan(value)?.encode(out),
         _ => return Err(malformed(format!("{kind} is no value of type {}", column.type_name))),
     }
     Ok(())

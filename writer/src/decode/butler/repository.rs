@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::super::FormatError;
-use crate::catalog::{Catalog, OnConflict, Target, TargetIndex};
+use crate::catalog::{Catalog, Column, OnConflict, Target, TargetIndex};
 
 /// Where datasets are staged.
 const REFS: &str = "forebay.butler_ref";
@@ -39,9 +39,7 @@ impl Repository {
             if is_resolved(target.name()) {
                 resolved.push(index);
             } else if is_element(target) {
-                if let Some(reason) = target.unsupported() {
-                    return Err(unsupported(target, reason));
-                }
+                check(target)?;
                 elements.insert(target.name().to_owned(), index);
             }
         }
@@ -81,9 +79,7 @@ impl Repository {
 fn find_refs(catalog: &Catalog) -> Result<TargetIndex, FormatError> {
     let index = catalog.find(REFS).ok_or_else(|| FormatError::UnknownTarget(REFS.to_owned()))?;
     let target = catalog.target(index);
-    if let Some(reason) = target.unsupported() {
-        return Err(unsupported(target, reason));
-    }
+    check(target)?;
     let names = target.columns().iter().map(|column| column.name.as_str());
     if !names.clone().eq(REF_COLUMNS) {
         let names: Vec<_> = names.collect();
@@ -91,6 +87,20 @@ fn find_refs(catalog: &Catalog) -> Result<TargetIndex, FormatError> {
         return Err(unsupported(target, &reason));
     }
     Ok(index)
+}
+
+/// The format writes no other values than those that have an encoder.
+fn check(target: &Target) -> Result<(), FormatError> {
+    if let Some(reason) = target.unsupported() {
+        return Err(unsupported(target, reason));
+    }
+    match target.columns().iter().find(|column| column.encoder.is_none()) {
+        None => Ok(()),
+        Some(Column { name, type_name, .. }) => {
+            let reason = format!("column \"{name}\" has type {type_name}, which has no encoder");
+            Err(unsupported(target, &reason))
+        }
+    }
 }
 
 fn unsupported(target: &Target, reason: &str) -> FormatError {

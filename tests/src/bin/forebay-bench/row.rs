@@ -1,20 +1,10 @@
-//! The plain scenario: small flat rows in random order.
+//! The rows of all scenarios: small and flat, in random order.
 
 use std::time::{Duration, SystemTime};
 
-use anyhow::{Context, Result, anyhow};
-use forebay_tests::wait;
-use rdkafka::{
-    ClientConfig,
-    error::{KafkaError, RDKafkaErrorCode},
-    producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer},
-};
-
-use crate::PARTITIONS;
-
 /// The table, and the target.
-pub const TABLE: &str = "create table sensor (sensor int4, ts timestamptz, value float8, \
-                         note text, primary key (sensor, ts))";
+pub const TABLE: &str = "create table sensor (sensor int4, ts timestamptz, \
+                         value float8 check (value >= 0), note text, primary key (sensor, ts))";
 
 /// The table's columns.
 pub const COLUMNS: &str = "sensor, ts, value, note";
@@ -29,7 +19,7 @@ const DAY: u64 = 1_767_225_600;
 pub const MAX_ROWS: u64 = SENSORS * 86_400;
 
 /// One row.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Row {
     pub sensor: i32,
     /// Seconds of the day.
@@ -43,7 +33,13 @@ impl Row {
         SystemTime::UNIX_EPOCH + Duration::from_secs(DAY + self.second)
     }
 
-    fn json(&self) -> String {
+    /// The same key and note, with another value.
+    pub fn with_value(&self, value: f64) -> Self {
+        Self { value, ..self.clone() }
+    }
+
+    /// As an event.
+    pub fn json(&self) -> String {
         let (hour, minute, second) = (self.second / 3600, self.second / 60 % 60, self.second % 60);
         format!(
             r#"{{"sensor": {}, "ts": "2026-01-01T{hour:02}:{minute:02}:{second:02}Z", "value": {}, "note": "{}"}}"#,
@@ -81,34 +77,11 @@ fn shuffle(number: u64, bits: u32) -> u64 {
 }
 
 /// The finisher of SplitMix64.
-fn mix(number: u64) -> u64 {
+pub fn mix(number: u64) -> u64 {
     let number = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let number = (number ^ (number >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     number ^ (number >> 31)
-}
-
-/// Fills the topic: all rows of a sensor in one partition.
-pub fn preload(kafka: &str, topic: &str, count: u64) -> Result<()> {
-    let producer: ThreadedProducer<DefaultProducerContext> = ClientConfig::new()
-        .set("bootstrap.servers", kafka)
-        .set("enable.idempotence", "true")
-        .set("linger.ms", "20")
-        .create()?;
-    for row in rows(count) {
-        let payload = row.json();
-        let partition = row.sensor % PARTITIONS;
-        let mut record: BaseRecord<'_, (), str> =
-            BaseRecord::to(topic).partition(partition).payload(&payload);
-        while let Err((error, back)) = producer.send(record) {
-            if error != KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull) {
-                return Err(anyhow!(error)).context("preload the topic");
-            }
-            std::thread::sleep(Duration::from_millis(5));
-            record = back;
-        }
-    }
-    producer.flush(wait::LIMIT).context("preload the topic")
 }
 
 #[cfg(test)]

@@ -1,0 +1,153 @@
+//! What is measured: streams of events, and what must come of them.
+
+use std::collections::VecDeque;
+
+use clap::ValueEnum;
+
+use crate::{
+    row::{self, Row, mix},
+    system::System,
+};
+
+/// A stream of events into the one table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Scenario {
+    /// Every key once, every event good, an empty table.
+    Plain,
+    /// Each tenth event has the key of one shortly before it, and another value.
+    RepeatedKeys,
+    /// Each hundredth event is bad: in turn no JSON, no time, and a value that only the table
+    /// refuses.
+    BadEvents,
+    /// All rows stand in the table already, just so.
+    Unchanged,
+}
+
+/// How far back a repeated key lies at most, in events: mostly in the same batch.
+const NEAR: usize = 1000;
+
+impl Scenario {
+    /// In the order of the report.
+    pub const ALL: &[Self] = &[Self::Plain, Self::RepeatedKeys, Self::BadEvents, Self::Unchanged];
+
+    /// For people.
+    pub fn description(self) -> &'static str {
+        match self {
+            Self::Plain => "flat JSON events in random order, key (sensor, ts)",
+            Self::RepeatedKeys => "the same, 10 % of them with the key of an earlier one",
+            Self::BadEvents => "the same, 1 % of them bad in three ways",
+            Self::Unchanged => "the same into a table that has all of these rows",
+        }
+    }
+
+    /// Who can do it. A COPY can't update, and a statement of SQL can't tell good from bad.
+    pub fn systems(self) -> &'static [System] {
+        match self {
+            Self::Plain => System::ALL,
+            Self::RepeatedKeys | Self::Unchanged => System::UPDATING,
+            Self::BadEvents => System::REJECTING,
+        }
+    }
+
+    /// How many rows the table has in the end.
+    pub fn rows_left(self, events: u64) -> u64 {
+        match self {
+            Self::Plain | Self::Unchanged => events,
+            Self::RepeatedKeys => events - events / 10,
+            Self::BadEvents => events - events / 100,
+        }
+    }
+
+    /// The rows of all events, in their order. Bad events are among them, as they were good.
+    pub fn rows(self, events: u64) -> Box<dyn Iterator<Item = Row>> {
+        match self {
+            Self::RepeatedKeys => Box::new(Repeating::new(events)),
+            Self::Plain | Self::BadEvents | Self::Unchanged => Box::new(row::rows(events)),
+        }
+    }
+
+    /// The events: their row, which says their partition, and their payload.
+    pub fn events(self, events: u64) -> impl Iterator<Item = (Row, String)> {
+        (1..).zip(self.rows(events)).map(move |(number, row)| {
+            let payload = match self {
+                Self::BadEvents if number % 100 == 0 => spoil(&row, number / 100),
+                _ => row.json(),
+            };
+            (row, payload)
+        })
+    }
+}
+
+/// A bad event, of a kind that follows from its number.
+fn spoil(row: &Row, number: u64) -> String {
+    let good = row.json();
+    match number % 3 {
+        0 => good[..good.len() / 2].to_owned(),
+        1 => good.replace("\"2026-", "\"no time at all-"),
+        _ => row.with_value(-1.0).json(),
+    }
+}
+
+/// Rows of which each tenth has the key of one of the last thousand.
+struct Repeating {
+    fresh: Box<dyn Iterator<Item = Row>>,
+    recent: VecDeque<Row>,
+    number: u64,
+    events: u64,
+}
+
+impl Repeating {
+    fn new(events: u64) -> Self {
+        let fresh = Box::new(row::rows(Scenario::RepeatedKeys.rows_left(events)));
+        Self { fresh, recent: VecDeque::with_capacity(NEAR), number: 0, events }
+    }
+}
+
+impl Iterator for Repeating {
+    type Item = Row;
+
+    fn next(&mut self) -> Option<Row> {
+        if self.number == self.events {
+            return None;
+        }
+        self.number += 1;
+        if self.number.is_multiple_of(10) {
+            let random = mix(self.number);
+            let index = (random % self.recent.len() as u64) as usize;
+            let value = (random >> 40) as f64 / 1000.0;
+            return Some(self.recent[index].with_value(value));
+        }
+        let row = self.fresh.next()?;
+        if self.recent.len() == NEAR {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(row.clone());
+        Some(row)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::Scenario;
+
+    #[test]
+    fn leaves_as_many_rows_as_it_says() {
+        for scenario in Scenario::ALL {
+            for count in [1, 9, 10, 99, 5000] {
+                let events: Vec<_> = scenario.events(count).collect();
+                assert_eq!(events.len() as u64, count);
+                let good = events.iter().filter(|(row, payload)| {
+                    let read = serde_json::from_str::<serde_json::Value>(payload);
+                    read.is_ok_and(|read| {
+                        read["value"].as_f64() == Some(row.value)
+                            && read["ts"].as_str().is_some_and(|ts| ts.starts_with("2026-"))
+                    })
+                });
+                let keys: BTreeSet<_> = good.map(|(row, _)| (row.sensor, row.ts())).collect();
+                assert_eq!(keys.len() as u64, scenario.rows_left(count), "{scenario:?} {count}");
+            }
+        }
+    }
+}

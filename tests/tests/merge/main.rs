@@ -1,0 +1,11 @@
+//! The merge by itself: against another session, with many poisonous events, with a hostile owner.
+#![forbid(unsafe_code)]
+
+mod batch;
+mod concurrent_key;
+mod concurrent_parent;
+mod concurrent_unique;
+mod hostile_owner;
+mod many_poisons;
+mod missing_right;
+mod session;

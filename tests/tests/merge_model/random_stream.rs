@@ -1,0 +1,117 @@
+//! Random streams over deliberately few keys.
+
+use std::collections::BTreeSet;
+
+use rand::{Rng, rngs::StdRng, seq::IndexedRandom};
+
+use crate::schema::{Column, ForeignKey, OnDelete, Policy, Schema, Table};
+use crate::stream::{Event, Row, Value};
+
+/// How a stream is mixed: counts, and shares of rows or values.
+struct Mix {
+    keys: u32,
+    most_rows: usize,
+    deletes: f64,
+    partial: f64,
+    nulls: f64,
+    bad: f64,
+}
+
+/// A stream, cut into batches.
+pub fn generate(rng: &mut StdRng, schema: &Schema) -> Vec<Vec<Event>> {
+    let mix = mix(rng);
+    let count = rng.random_range(1..=24);
+    let mut events: Vec<_> = (0..count).map(|_| event(rng, schema, &mix)).collect();
+    let mut batches = Vec::new();
+    while !events.is_empty() {
+        // Now and then a few at a time.
+        let most = if rng.random_bool(0.4) { 4.min(events.len()) } else { events.len() };
+        let rest = events.split_off(rng.random_range(1..=most));
+        batches.push(std::mem::replace(&mut events, rest));
+    }
+    batches
+}
+
+fn mix(rng: &mut StdRng) -> Mix {
+    Mix {
+        keys: *[4, 8, 8, 40, 40].choose(rng).unwrap_or(&8),
+        most_rows: *[1, 2, 4].choose(rng).unwrap_or(&4),
+        deletes: *[0.0, 0.0, 0.1, 0.25].choose(rng).unwrap_or(&0.0),
+        partial: *[0.0, 0.0, 0.0, 0.3].choose(rng).unwrap_or(&0.0),
+        nulls: *[0.0, 0.03, 0.1].choose(rng).unwrap_or(&0.0),
+        bad: *[0.0, 0.0, 0.03].choose(rng).unwrap_or(&0.0),
+    }
+}
+
+fn event(rng: &mut StdRng, schema: &Schema, mix: &Mix) -> Event {
+    let mut rows: Vec<Row> = Vec::new();
+    for _ in 0..rng.random_range(1..=mix.most_rows) {
+        rows.push(row(rng, schema, mix));
+        if rows.last().is_some_and(|row| row.delete && ends_event(schema, row.table)) {
+            break;
+        }
+    }
+    Event { rows }
+}
+
+/// Whether nothing may follow the deletion of a row in its event: where a foreign key restricts it,
+/// or acts and others only check, PostgreSQL checks the deletion at once, and not at the event's end.
+fn ends_event(schema: &Schema, table: usize) -> bool {
+    let reached = acted_on(schema, table);
+    let of_reached: Vec<_> =
+        schema.foreign_keys.iter().filter(|key| reached.contains(&key.parent)).collect();
+    let acts = |key: &&ForeignKey| matches!(key.on_delete, OnDelete::Cascade | OnDelete::SetNull);
+    of_reached.iter().any(|key| key.on_delete == OnDelete::Restrict)
+        || (of_reached.iter().any(acts) && !of_reached.iter().all(acts))
+}
+
+/// The tables in which the deletion of a row may delete rows.
+fn acted_on(schema: &Schema, table: usize) -> BTreeSet<usize> {
+    let mut reached = BTreeSet::from([table]);
+    loop {
+        let next: BTreeSet<_> = schema
+            .foreign_keys
+            .iter()
+            .filter(|key| key.on_delete == OnDelete::Cascade && reached.contains(&key.parent))
+            .map(|key| key.child)
+            .collect();
+        if next.is_subset(&reached) {
+            return reached;
+        }
+        reached.extend(next);
+    }
+}
+
+fn row(rng: &mut StdRng, schema: &Schema, mix: &Mix) -> Row {
+    let number = rng.random_range(0..schema.tables.len());
+    let table = &schema.tables[number];
+    let deletes = if table.policy == Policy::Append { mix.deletes / 8.0 } else { mix.deletes };
+    let delete = rng.random_bool(deletes);
+    let mut values = vec![None; table.columns.len()];
+    for (place, column) in table.nameable() {
+        let is_key = table.key.contains(&place);
+        if is_key || (!delete && is_named(rng, table, place, mix)) {
+            values[place] = Some(value(rng, column, is_key, mix));
+        }
+    }
+    Row { table: number, delete, values, says_all: rng.random_bool(0.5) }
+}
+
+fn is_named(rng: &mut StdRng, table: &Table, place: usize, mix: &Mix) -> bool {
+    let unnamed = if table.version == Some(place) { mix.partial / 6.0 } else { mix.partial };
+    !rng.random_bool(unnamed)
+}
+
+fn value(rng: &mut StdRng, column: &Column, is_key: bool, mix: &Mix) -> Value {
+    let nulls = match (is_key, column.not_null) {
+        (true, _) => mix.nulls / 20.0,
+        (false, true) => mix.nulls / 4.0,
+        (false, false) => mix.nulls,
+    };
+    if rng.random_bool(nulls) {
+        return None;
+    }
+    let bad = column.kind.bad_literal().filter(|_| rng.random_bool(mix.bad));
+    let number = rng.random_range(0..mix.keys);
+    Some(bad.map_or_else(|| column.kind.literal(number), str::to_owned))
+}

@@ -1,0 +1,7 @@
+//! Encrypted and authenticated connections, against servers that demand them.
+
+mod handshake;
+mod path;
+mod protocol;
+mod refusal;
+mod site;
