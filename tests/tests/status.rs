@@ -68,7 +68,14 @@ async fn all_that_is_there_is_shown() -> Result<()> {
     assert!(line.is_some_and(|line| line.contains(" ago ")), "{}", ended.stdout);
     let ended = status(&stack, &stream.config(), &[]).await?;
     assert!(ended.stdout.contains("dead letters: this role may not see them"), "{ended:?}");
-    Ok(())
+
+    let mut writer = Writer::start(&stack, stream.config())?;
+    writer.wait_until_ready().await?;
+    let (_, report) = json(&stack, &stream.config(), &["--dsn", &admin]).await?;
+    let writers = report["primary"]["writers"].as_array().context("no writers")?;
+    let live = writers.iter().filter(|writer| writer["is_live"] == true).count();
+    assert_eq!(live, 1, "{report}");
+    writer.stop().await
 }
 
 /// Each part alone is down; the others are shown.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use tokio_postgres::{Error, Row};
 
-use super::report::{Key, Part, Primary, Progress, Reason, Replay, Replica, TargetRow};
+use super::report::{Key, Part, Primary, Progress, Reason, Replay, Replica, TargetRow, WriterRow};
 use crate::config::{Config, DatabaseConfig, Dsn};
 use crate::position::{Offset, Partition, Topic};
 use crate::retry::Place;
@@ -20,6 +20,10 @@ const OTHER_SOURCES: &str =
     "select distinct source from forebay.progress where source <> $1::text order by source";
 const TARGETS: &str = "select relation::text, on_conflict, coalesce(key, '{}')::text[] \
     from forebay.target where on_conflict <> 'resolve' order by relation::text";
+const WRITERS: &str = "select claimant, extract(epoch from clock_timestamp() - beat_at)::float8, \
+        beat_at > clock_timestamp() - interval '6 seconds' \
+            and exists (select from pg_stat_get_activity(backend_pid)), able \
+    from forebay.writer_heartbeat where source = $1::text order by started_at, id";
 const DEAD_LETTERS: &str = "select count(*), sqlstate, target, \"constraint\", \
         to_char(max(last_seen) at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') \
     from forebay.dead_letter where source = $1::text \
@@ -68,22 +72,33 @@ async fn look_at_primary(config: &DatabaseConfig, source: &str) -> Result<Primar
     let progress = session.within(Place::Show, client.query(PROGRESS, &[&source])).await?;
     let others = session.within(Place::Show, client.query(OTHER_SOURCES, &[&source])).await?;
     let targets = session.within(Place::Show, client.query(TARGETS, &[])).await?;
-    let dead_letters = session.within(Place::Show, client.query(DEAD_LETTERS, &[&source])).await;
-    let dead_letters = match dead_letters {
-        Ok(rows) => Ok(read_all(&rows, reason)?),
-        Err(error) if error.sqlstate() == Some(NO_RIGHT) => {
-            Err("this role may not see them; give --dsn with a member of forebay_admin".to_owned())
-        }
-        Err(error) => return Err(error),
-    };
+    let writers = of_admins(&session, WRITERS, source, writer).await?;
+    let dead_letters = of_admins(&session, DEAD_LETTERS, source, reason).await?;
     Ok(Primary {
         version: server.try_get(0).map_err(answer)?,
         lsn: server.try_get(1).map_err(answer)?,
         progress: read_all(&progress, progress_row)?,
         other_sources: read_all(&others, |row| row.try_get(0))?,
+        writers,
         dead_letters,
         targets: read_all(&targets, target)?,
     })
+}
+
+/// What only a member of `forebay_admin` may see; or that this role may not.
+async fn of_admins<T>(
+    session: &Session,
+    query: &str,
+    source: &str,
+    read: impl Fn(&Row) -> Result<T, Error>,
+) -> Result<Result<Vec<T>, String>, DatabaseError> {
+    match session.within(Place::Show, session.client().query(query, &[&source])).await {
+        Ok(rows) => Ok(Ok(read_all(&rows, read)?)),
+        Err(error) if error.sqlstate() == Some(NO_RIGHT) => Ok(Err(
+            "this role may not see them; give --dsn with a member of forebay_admin".to_owned(),
+        )),
+        Err(error) => Err(error),
+    }
 }
 
 async fn look_at_replica(
@@ -111,6 +126,15 @@ fn progress_row(row: &Row) -> Result<(Key, Progress), Error> {
         age_seconds: row.try_get(4)?,
     };
     Ok(((Topic::from(topic), Partition(row.try_get(1)?)), progress))
+}
+
+fn writer(row: &Row) -> Result<WriterRow, Error> {
+    Ok(WriterRow {
+        claimant: row.try_get(0)?,
+        beat_age_seconds: row.try_get(1)?,
+        is_live: row.try_get(2)?,
+        is_able: row.try_get(3)?,
+    })
 }
 
 fn reason(row: &Row) -> Result<Reason, Error> {

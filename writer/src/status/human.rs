@@ -22,6 +22,7 @@ pub fn write(report: &Report, out: &mut impl Write) -> io::Result<()> {
         partitions.write("  ", out)?;
     }
     if let Ok(primary) = &report.primary.seen {
+        writers(primary, out)?;
         dead_letters(primary, out)?;
         targets(primary, out)?;
         if !primary.other_sources.is_empty() {
@@ -92,6 +93,29 @@ fn partitions(report: &Report) -> TextTable {
         table.row(cells);
     }
     table
+}
+
+fn writers(primary: &Primary, out: &mut impl Write) -> io::Result<()> {
+    let writers = match &primary.writers {
+        Ok(writers) if writers.is_empty() => return writeln!(out, "\nwriters: none"),
+        Ok(writers) => writers,
+        Err(reason) => return writeln!(out, "\nwriters: {reason}"),
+    };
+    writeln!(out, "\nwriters")?;
+    let mut table = TextTable::new(&["CLAIMANT", "HEARTBEAT", "STATE"]);
+    for writer in writers {
+        let state = match (writer.is_live, writer.is_able) {
+            (false, _) => "dead",
+            (true, false) => "alive, takes no partitions",
+            (true, true) => "alive",
+        };
+        table.row(vec![
+            printable(&writer.claimant).into_owned(),
+            format!("{} ago", span(writer.beat_age_seconds)),
+            state.to_owned(),
+        ]);
+    }
+    table.write("  ", out)
 }
 
 fn dead_letters(primary: &Primary, out: &mut impl Write) -> io::Result<()> {

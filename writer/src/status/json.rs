@@ -47,6 +47,17 @@ fn primary(primary: &Primary) -> Value {
         };
         reasons.iter().map(reason).collect::<Vec<_>>()
     });
+    let writers = primary.writers.as_ref().map(|writers| {
+        let writer = |writer: &super::report::WriterRow| {
+            json!({
+                "claimant": writer.claimant,
+                "beat_age_seconds": writer.beat_age_seconds,
+                "is_live": writer.is_live,
+                "is_able": writer.is_able,
+            })
+        };
+        writers.iter().map(writer).collect::<Vec<_>>()
+    });
     let target = |target: &super::report::TargetRow| {
         json!({
             "relation": target.relation,
@@ -57,6 +68,7 @@ fn primary(primary: &Primary) -> Value {
     json!({
         "version": primary.version,
         "lsn": primary.lsn.to_string(),
+        "writers": writers.ok(),
         "dead_letters": reasons.ok(),
         "targets": primary.targets.iter().map(target).collect::<Vec<_>>(),
         "other_sources": primary.other_sources,

@@ -51,6 +51,8 @@ pub struct Primary {
     pub progress: BTreeMap<Key, Progress>,
     /// Sources of the database besides this one.
     pub other_sources: Vec<String>,
+    /// The source's writer processes, the eldest first, or why they are not shown.
+    pub writers: Result<Vec<WriterRow>, String>,
     /// The source's dead letters by reason, or why they are not shown.
     pub dead_letters: Result<Vec<Reason>, String>,
     /// The registered targets.
@@ -66,6 +68,19 @@ pub struct Progress {
     pub age_seconds: f64,
     /// Who claimed it last.
     pub claimant: Option<String>,
+}
+
+/// A writer process.
+#[derive(Debug)]
+pub struct WriterRow {
+    /// What it calls itself.
+    pub claimant: String,
+    /// How long ago its heart last beat, in seconds.
+    pub beat_age_seconds: f64,
+    /// Whether that is young enough for it to live.
+    pub is_live: bool,
+    /// Whether it can take partitions.
+    pub is_able: bool,
 }
 
 /// Dead letters of one reason.
