@@ -153,7 +153,9 @@ fn look_for_readable(
     let consumer = kafka::probe(&config.kafka, reporter()?)?;
     let (cluster_id, surveyed) = look_at(&consumer, config, &topic, partition)?;
     let log = LogRange { low: surveyed.low, high: surveyed.high };
-    let found = readable::find(&consumer, &topic, partition, next_offset, log)?;
+    let reporter = reporter()?;
+    let connect = || kafka::probe(&config.kafka, reporter.clone());
+    let found = readable::find(&connect, &topic, partition, next_offset, log)?;
     let unreadable = Some(Unreadable { reason: found.reason });
     Ok(Decided { topic, partition, cluster_id, log, next_offset: found.offset, unreadable })
 }

@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::Consumer as _;
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::message::Message as _;
 use rdkafka::topic_partition_list::{Offset as KafkaOffset, TopicPartitionList};
 
@@ -62,9 +62,10 @@ pub(super) struct Found {
     pub reason: String,
 }
 
-/// Tries one offset after the other, from `next_offset` on. Blocks, within bounds.
+/// Tries one offset after the other, from `next_offset` on, with consumers that `connect` makes.
+/// Blocks, within bounds.
 pub(super) fn find(
-    consumer: &KafkaConsumer,
+    connect: &dyn Fn() -> KafkaResult<KafkaConsumer>,
     topic: &Topic,
     partition: Partition,
     next_offset: Offset,
@@ -73,10 +74,11 @@ pub(super) fn find(
     if next_offset < log.low || next_offset >= log.high {
         return Err(NotSkipped::OutOfLog { next_offset, log });
     }
-    let damage = damage_at(consumer, topic, partition, next_offset)?;
+    let mut reader = Reader { connect, consumer: None, topic, partition };
+    let damage = reader.damage_at(next_offset)?;
     let damage = damage.ok_or(NotSkipped::Readable(next_offset))?;
     let mut offset = next_offset.next();
-    while offset < log.high && damage_at(consumer, topic, partition, offset)?.is_some() {
+    while offset < log.high && reader.damage_at(offset)?.is_some() {
         offset = offset.next();
         if offset.0 - next_offset.0 > MOST {
             return Err(NotSkipped::TooMany(next_offset));
@@ -86,24 +88,52 @@ pub(super) fn find(
     Ok(Found { offset, reason })
 }
 
-/// The error with which reading at this offset fails; none if it does not.
-fn damage_at(
-    consumer: &KafkaConsumer,
-    topic: &Topic,
+/// Reads single records of a partition.
+struct Reader<'a> {
+    connect: &'a dyn Fn() -> KafkaResult<KafkaConsumer>,
+    consumer: Option<KafkaConsumer>,
+    topic: &'a Topic,
     partition: Partition,
-    offset: Offset,
-) -> Result<Option<KafkaError>, NotSkipped> {
-    let no_answer = |reason: String| NotSkipped::NoAnswer { offset, reason };
-    let assign = || {
+}
+
+impl Reader<'_> {
+    /// The error with which reading at this offset fails; none if it does not.
+    fn damage_at(&mut self, offset: Offset) -> Result<Option<KafkaError>, NotSkipped> {
+        let deadline = Instant::now() + PATIENCE;
+        let mut other = "nothing was answered".to_owned();
+        while Instant::now() < deadline {
+            let consumer = self
+                .assigned(offset)
+                .map_err(|error| NotSkipped::NoAnswer { offset, reason: error.to_string() })?;
+            match read(&consumer, offset, deadline) {
+                Ok(damage) => {
+                    self.consumer = Some(consumer);
+                    return Ok(damage);
+                }
+                // A consumer that has met such an error may read nothing any more.
+                Err(reason) => other = reason,
+            }
+        }
+        Err(NotSkipped::NoAnswer { offset, reason: other })
+    }
+
+    fn assigned(&mut self, offset: Offset) -> KafkaResult<KafkaConsumer> {
+        let consumer = self.consumer.take().map_or_else(self.connect, Ok)?;
         let mut alone = TopicPartitionList::new();
-        alone
-            .add_partition_offset(topic.as_str(), partition.0, KafkaOffset::Offset(offset.0))
-            .and_then(|()| consumer.assign(&alone))
-            .map_err(|error| no_answer(error.to_string()))
-    };
-    assign()?;
-    let deadline = Instant::now() + PATIENCE;
-    let mut other = "nothing was answered".to_owned();
+        let offset = KafkaOffset::Offset(offset.0);
+        alone.add_partition_offset(self.topic.as_str(), self.partition.0, offset)?;
+        consumer.assign(&alone)?;
+        Ok(consumer)
+    }
+}
+
+/// The error with which reading at this offset fails, none if it does not; or one that says nothing
+/// of the record.
+fn read(
+    consumer: &KafkaConsumer,
+    offset: Offset,
+    deadline: Instant,
+) -> Result<Option<KafkaError>, String> {
     while Instant::now() < deadline {
         match consumer.poll(Duration::from_millis(100)) {
             None => {}
@@ -112,12 +142,8 @@ fn damage_at(
             Some(Err(error)) if verdict(&error) == Verdict::StopPartition => {
                 return Ok(Some(error));
             }
-            // That of the offset before may still come. After some, nothing is read any more.
-            Some(Err(error)) => {
-                other = error.to_string();
-                assign()?;
-            }
+            Some(Err(error)) => return Err(error.to_string()),
         }
     }
-    Err(no_answer(other))
+    Err("nothing was answered".to_owned())
 }
