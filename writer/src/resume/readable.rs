@@ -1,7 +1,8 @@
 //! Finds the first offset that can be read behind what can't.
 //!
-//! Each offset is tried with an assignment of its own: once librdkafka has met a damaged batch, it
-//! does not find the next one by itself.
+//! Each offset is tried with a consumer of its own: once librdkafka has met a damaged batch, it does
+//! not find the next one by itself, and assigning one consumer again and again makes it abort
+//! (`rd_kafka_assignment_partition_stopped`, in 2.12).
 
 use std::time::{Duration, Instant};
 
@@ -18,8 +19,8 @@ use crate::position::{Offset, Partition, Topic};
 /// How long one offset may take to be read, or not.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// So many dead letters at most: a few milliseconds each to look for.
-const MOST: i64 = 100_000;
+/// So many dead letters at most: each takes a connection to look for.
+const MOST: i64 = 10_000;
 
 /// Why nothing is skipped.
 #[derive(Debug, thiserror::Error)]
@@ -74,7 +75,7 @@ pub(super) fn find(
     if next_offset < log.low || next_offset >= log.high {
         return Err(NotSkipped::OutOfLog { next_offset, log });
     }
-    let mut reader = Reader { connect, consumer: None, topic, partition };
+    let reader = Reader { connect, topic, partition };
     let damage = reader.damage_at(next_offset)?;
     let damage = damage.ok_or(NotSkipped::Readable(next_offset))?;
     let mut offset = next_offset.next();
@@ -91,14 +92,13 @@ pub(super) fn find(
 /// Reads single records of a partition.
 struct Reader<'a> {
     connect: &'a dyn Fn() -> KafkaResult<KafkaConsumer>,
-    consumer: Option<KafkaConsumer>,
     topic: &'a Topic,
     partition: Partition,
 }
 
 impl Reader<'_> {
     /// The error with which reading at this offset fails; none if it does not.
-    fn damage_at(&mut self, offset: Offset) -> Result<Option<KafkaError>, NotSkipped> {
+    fn damage_at(&self, offset: Offset) -> Result<Option<KafkaError>, NotSkipped> {
         let deadline = Instant::now() + PATIENCE;
         let mut other = "nothing was answered".to_owned();
         while Instant::now() < deadline {
@@ -106,19 +106,15 @@ impl Reader<'_> {
                 .assigned(offset)
                 .map_err(|error| NotSkipped::NoAnswer { offset, reason: error.to_string() })?;
             match read(&consumer, offset, deadline) {
-                Ok(damage) => {
-                    self.consumer = Some(consumer);
-                    return Ok(damage);
-                }
-                // A consumer that has met such an error may read nothing any more.
+                Ok(damage) => return Ok(damage),
                 Err(reason) => other = reason,
             }
         }
         Err(NotSkipped::NoAnswer { offset, reason: other })
     }
 
-    fn assigned(&mut self, offset: Offset) -> KafkaResult<KafkaConsumer> {
-        let consumer = self.consumer.take().map_or_else(self.connect, Ok)?;
+    fn assigned(&self, offset: Offset) -> KafkaResult<KafkaConsumer> {
+        let consumer = (self.connect)()?;
         let mut alone = TopicPartitionList::new();
         let offset = KafkaOffset::Offset(offset.0);
         alone.add_partition_offset(self.topic.as_str(), self.partition.0, offset)?;
