@@ -280,6 +280,10 @@ as $$
                 'referenced', exists (
                     select from pg_constraint k where k.contype = 'f' and k.confrelid = c.oid),
                 'why_walked', forebay.why_walked(c.oid, t.key),
+                'hides_checks', c.relkind = 'p'
+                    or exists (select from pg_attribute g where g.attrelid = c.oid and g.attgenerated <> '')
+                    or (select count(*) from pg_constraint k where k.conrelid = c.oid and k.contype = 'c')
+                       <> jsonb_array_length(coalesce(forebay.describe_checks(c.oid), '[]')),
                 'policy', t.on_conflict,
                 'key', coalesce(t.key, '{}'),
                 'key_constraint', (

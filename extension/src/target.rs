@@ -112,6 +112,8 @@ pub struct Target {
     pub key_is_spelt_one_way: bool,
     /// Why its rows are applied one by one, if they are.
     pub why_walked: Option<String>,
+    /// Whether a row may violate what no look sees: it shows when the row is written.
+    pub hides_checks: bool,
     /// What an existing row means.
     pub policy: Policy,
     /// The key columns, unquoted; none for `append`.

@@ -15,7 +15,7 @@ use crate::policy::{Fault, fault_of};
 use crate::statement::Staging;
 use crate::statement::set::Which;
 use crate::statement::shape::Shape;
-use crate::target::{ForeignKey, Policy, Target};
+use crate::target::{Column, ForeignKey, Policy, Target};
 
 /// The rows of one target.
 pub struct Part {
@@ -87,10 +87,14 @@ impl Part {
         self.target.referenced || !self.target.guard.is_empty()
     }
 
-    /// Whether a row may replace an earlier one of the same key in a set.
-    pub fn is_replaceable(&self) -> bool {
+    /// Whether a row may replace an earlier one of the same key in a set: only where all that the
+    /// earlier one may violate is looked at, since it is not written.
+    fn is_replaceable(&self) -> bool {
+        let is_plain = |column: &Column| !column.is_literal && column.adjust.is_none();
         self.target.policy == Policy::Update
             && self.target.guard.is_empty()
+            && !self.target.hides_checks
+            && self.target.columns.iter().all(is_plain)
             && self.target.key_is_spelt_one_way
             && self.shape() == Shape::All
     }
@@ -149,6 +153,14 @@ impl Batch {
     /// The part of a target, if it has rows.
     pub fn part_of(&self, relation: Oid) -> Option<&Part> {
         self.parts.iter().find(|part| part.target.relation() == relation)
+    }
+
+    /// Whether a row of this part may replace an earlier one of the same key in a set.
+    pub fn is_replaceable(&self, part: &Part) -> bool {
+        part.is_replaceable()
+            && self.foreign_keys.iter().all(|foreign_key| {
+                foreign_key.child() != part.target.relation() || foreign_key.foreseeable
+            })
     }
 
     /// Whether all of its rows are applied one by one: a foreign key between two of its targets can't

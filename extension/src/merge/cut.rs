@@ -72,7 +72,7 @@ pub fn is_one_run(batch: &Batch) -> bool {
     }
     !batch.is_walked()
         && batch.parts.iter().all(|part| {
-            let is_replaceable = part.is_replaceable() && !part.repeats_key_in_event;
+            let is_replaceable = batch.is_replaceable(part) && !part.repeats_key_in_event;
             let may_repeat =
                 part.deletes == 0 && (is_replaceable || part.target.policy == Policy::Ignore);
             !part.is_walked()
@@ -169,7 +169,7 @@ impl Cutter<'_> {
     /// Whether a row may follow an upsert of the same key in a set.
     fn may_follow(&self, row: &StagedRow) -> bool {
         let part = self.part(row);
-        !row.deletes && (part.is_replaceable() || part.target.policy == Policy::Ignore)
+        !row.deletes && (self.batch.is_replaceable(part) || part.target.policy == Policy::Ignore)
     }
 
     fn close(&mut self, walk_below: i64) {

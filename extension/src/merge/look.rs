@@ -11,6 +11,7 @@ use super::judge::{Duplicate, Finding, Findings, Orphan};
 use crate::attempt::{Attempt, Raised};
 use crate::identity::as_table_owner;
 use crate::statement::look::{Look, Violation};
+use crate::statement::set::Which;
 use crate::statement::shape::Shape;
 use crate::target::{ForeignKey, Policy};
 
@@ -219,7 +220,8 @@ impl Looker<'_> {
         let look = Look::new(self.part.staging_of(self.run), &shape, self.part.which());
         for (_, foreign_key) in self.foreign_keys() {
             let parent = self.staged_parents(foreign_key);
-            if parent.is_none() && !thorough {
+            // What a later row replaces is never written, and so shows here alone.
+            if parent.is_none() && !thorough && self.part.which() == Which::All {
                 continue;
             }
             let staging = parent.map(|parent| parent.staging_of(self.run));
