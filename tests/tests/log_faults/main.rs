@@ -6,6 +6,7 @@ mod damage;
 mod gaps;
 mod offsets;
 mod other_log;
+mod repeated_keys;
 
 use anyhow::{Context, Result, ensure};
 use forebay_tests::{
