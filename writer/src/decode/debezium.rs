@@ -17,11 +17,12 @@ mod temporal;
 mod tests;
 mod value;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 pub use route::{BadTableRule, TableRule};
 
-use super::row_values::{RowValues, eligible};
+use super::row_values::{RowValues, as_literal, eligible, in_column};
 use super::{FormatError, Op, RowWriter};
 use crate::catalog::{Catalog, Target, TargetIndex};
 use crate::json::{Json, utf8};
@@ -151,10 +152,20 @@ impl Event<'_> {
         op: Op,
         rows: &mut RowWriter<'_>,
     ) -> Result<(), Rejection> {
-        let schema = self.schema.as_deref();
-        values.write(self.index, self.target, op, rows, |encoder, column, json, out| {
-            value::encode(schema, encoder, column, json, out)
-        })
+        let (schema, columns) = (self.schema.as_deref(), self.target.columns());
+        let mut texts: Vec<Option<Cow<'_, str>>> = Vec::with_capacity(columns.len());
+        for (column, value) in columns.iter().zip(values.values_mut().iter()) {
+            // What else stands in the row of a delete says nothing.
+            let value = value.filter(|_| op == Op::Upsert || column.in_key);
+            let text = value.map(|value| value::read(schema, column, value)).transpose();
+            texts.push(text.map_err(|rejection| in_column(column, rejection))?);
+        }
+        let mut values = Vec::with_capacity(columns.len());
+        for (column, text) in columns.iter().zip(&texts) {
+            let json = text.as_deref().map(Json::read).transpose();
+            values.push(json.map_err(|rejection| in_column(column, rejection))?);
+        }
+        RowValues::of(values).write(self.index, self.target, op, rows, as_literal)
     }
 }
 

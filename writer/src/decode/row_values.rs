@@ -35,6 +35,11 @@ impl<'a> RowValues<'a> {
         })
     }
 
+    /// A row of these values, by the position of the target's columns.
+    pub fn of(values: Vec<Option<Json<'a>>>) -> Self {
+        Self { values, ..Self::default() }
+    }
+
     /// What was read, by the position of the target's columns; none where one was not named.
     pub fn values_mut(&mut self) -> &mut [Option<Json<'a>>] {
         &mut self.values
@@ -105,7 +110,8 @@ impl<'a> RowValues<'a> {
     }
 }
 
-fn in_column(column: &Column, rejection: Rejection) -> Rejection {
+/// The refusal of this column's value.
+pub(super) fn in_column(column: &Column, rejection: Rejection) -> Rejection {
     rejection.within(format_args!("column \"{}\"", column.name))
 }
 

@@ -1,7 +1,7 @@
 //! One column's value, by the schema if there is one.
 //!
-//! What JSON has no type for is turned into the literal that PostgreSQL has for it, and encoded as
-//! any literal is.
+//! What JSON has no type for is turned into the literal that PostgreSQL has for it. From there on it
+//! is a value as those of `flat` are, whichever way the target's rows are copied.
 
 use std::borrow::Cow;
 
@@ -10,40 +10,31 @@ use tokio_postgres::types::Type;
 use super::row_schema::{Meaning, RowSchema};
 use super::{base64_bytes, decimal, temporal};
 use crate::catalog::Column;
-use crate::encode::Encoder;
+use crate::encode::{Shape, Value};
 use crate::json::{Json, Kind, malformed, visit_array};
 use crate::rejection::{Rejection, SqlState};
 
-/// Appends a value as one field.
-pub fn encode(
+/// The JSON text of a column's value as `flat` would have it. Whether it is JSON, where the value
+/// was a document, is still to be looked at.
+pub fn read<'a>(
     schema: Option<&RowSchema>,
-    encoder: Encoder,
     column: &Column,
-    value: Json<'_>,
-    out: &mut Vec<u8>,
-) -> Result<(), Rejection> {
-    if value.is_null() {
-        return encoder.encode(value, out);
-    }
-    let is = |types: &[Type]| types.iter().any(|of| of.oid() == column.type_oid);
-    if is(&[Type::JSON, Type::JSONB]) {
-        return encoder.encode(Json::read(&document(value)?)?, out);
-    }
-    if is(&[Type::JSON_ARRAY, Type::JSONB_ARRAY]) {
-        return encoder.encode(Json::read(&array(value, document)?)?, out);
-    }
-    let text = match schema {
-        Some(schema) => match schema.meaning(&column.name) {
-            Some(meaning) => read(meaning, value)?,
-            None => return encoder.encode(value, out),
+    value: Json<'a>,
+) -> Result<Cow<'a, str>, Rejection> {
+    match (column.shape, schema) {
+        _ if value.is_null() => Ok(value.text().into()),
+        (Shape::One(Value::Json), _) => document(value),
+        (Shape::Array(Value::Json, _), _) => array(value, document).map(Cow::Owned),
+        (_, None) => without_schema(column, value),
+        (_, Some(schema)) => match schema.meaning(&column.name) {
+            Some(meaning) => by_meaning(meaning, value),
+            None => Ok(value.text().into()),
         },
-        None => without_schema(column, value)?,
-    };
-    encoder.encode(Json::read(&text)?, out)
+    }
 }
 
 /// What a value means, as a JSON text that has it as a literal.
-fn read<'a>(meaning: &Meaning, value: Json<'a>) -> Result<Cow<'a, str>, Rejection> {
+fn by_meaning<'a>(meaning: &Meaning, value: Json<'a>) -> Result<Cow<'a, str>, Rejection> {
     if value.is_null() {
         return Ok(value.text().into());
     }
@@ -55,7 +46,9 @@ fn read<'a>(meaning: &Meaning, value: Json<'a>) -> Result<Cow<'a, str>, Rejectio
         Meaning::Time(unit) => temporal::time_literal(value, *unit)?,
         Meaning::Timestamp(unit) => temporal::timestamp_literal(value, *unit)?,
         Meaning::IsoWithoutZone => without_zone(&value.string()?).to_owned(),
-        Meaning::Array(items) => return array(value, |item| read(items, item)).map(Cow::Owned),
+        Meaning::Array(items) => {
+            return array(value, |item| by_meaning(items, item)).map(Cow::Owned);
+        }
         Meaning::Unsupported { name, advice } => {
             return Err(Rejection::new(
                 SqlState::FEATURE_NOT_SUPPORTED,
