@@ -1,5 +1,6 @@
 //! The batch as it stands in the staging tables: checked and counted.
 
+use std::collections::BTreeSet;
 use std::time::Instant;
 
 use pgrx::datum::DatumWithOid;
@@ -13,7 +14,7 @@ use crate::description::describe;
 use crate::identity::as_table_owner;
 use crate::policy::{Fault, fault_of};
 use crate::statement::Staging;
-use crate::statement::set::Which;
+use crate::statement::look::Which;
 use crate::statement::shape::Shape;
 use crate::target::{Column, ForeignKey, Policy, Target};
 
@@ -69,6 +70,22 @@ impl Part {
         } else {
             Which::All
         }
+    }
+
+    /// Whether it is asked, before a set is written, which of its keys are stored.
+    pub fn is_asked_for(&self) -> bool {
+        !self.target.key.is_empty() && self.target.policy != Policy::Ignore
+    }
+
+    /// Removes the rows of these events, and returns how many of them don't delete.
+    pub fn remove(&self, batch: u64, events: &BTreeSet<i32>) -> Result<i64, Raised> {
+        Spi::connect_mut(|client| {
+            let events: Vec<i32> = events.iter().copied().collect();
+            let arguments = [batch_argument(batch), events.into()];
+            let removed =
+                client.update(self.staging().remove_events().as_str(), None, &arguments)?;
+            Ok(removed.first().get::<i64>(1)?.unwrap_or(0))
+        })
     }
 
     /// Whether its rows are applied one by one, whatever they are.
@@ -202,8 +219,7 @@ fn count_part(
         .with_hint("Stage and merge in one transaction, and repeat the batch."));
     }
     if !rejected.is_empty() && part.rows > 0 {
-        let arguments = [batch_argument(id), rejected.to_vec().into()];
-        client.update(part.staging().remove_events().as_str(), None, &arguments)?;
+        part.remove(id, &rejected.iter().copied().collect())?;
         part = counted(client, id, part.target, slot)?;
     }
     Ok(part)

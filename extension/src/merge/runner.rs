@@ -55,7 +55,7 @@ impl<'a> Runner<'a> {
         while let Some(step) = steps.pop_front() {
             match step {
                 Step::Walk(run) => self.walk(run)?,
-                Step::Set(run) => match set::merge(self.batch, run, &mut self.cost)? {
+                Step::Set(run) => match self.merge_set(run)? {
                     Outcome::Merged { tallies, rejected } => self.keep(&tallies, rejected),
                     Outcome::Unforeseen => self.walk(run)?,
                     Outcome::Moves(event) => {
@@ -78,6 +78,24 @@ impl<'a> Runner<'a> {
         }
         let batch = self.batch;
         Ok(cut(batch, self.rows()?, failpoint::walk_below()))
+    }
+
+    fn merge_set(&mut self, run: Run) -> Result<Outcome, Raised> {
+        let upserts = self.upserts(run)?;
+        set::merge(self.batch, run, &upserts, &mut self.cost)
+    }
+
+    /// For each part, its rows in a run that don't delete.
+    fn upserts(&mut self, run: Run) -> Result<Vec<i64>, Raised> {
+        let parts = &self.batch.parts;
+        if run == Run::ALL {
+            return Ok(parts.iter().map(|part| part.rows - part.deletes).collect());
+        }
+        let mut upserts = vec![0; parts.len()];
+        for row in run.rows(self.rows()?).iter().filter(|row| !row.deletes) {
+            upserts[row.part] += 1;
+        }
+        Ok(upserts)
     }
 
     fn keep(&mut self, tallies: &[Tally], rejected: Vec<Rejection>) {
