@@ -23,8 +23,8 @@ pub enum Merged {
     /// It is merged.
     Done(Answer),
     /// Nothing is written: to be merged again, with this much care, when it is known which keys stand
-    /// twice.
-    Again(Care),
+    /// twice. So much it cost.
+    Again(Care, Cost),
 }
 
 /// Merges a batch.
@@ -44,8 +44,8 @@ pub struct Runner<'a> {
 }
 
 impl<'a> Runner<'a> {
-    /// Nothing is merged yet. If an SQLSTATE is suspected, all events are walked.
-    pub fn new(batch: &'a Batch, suspected: Option<&'a str>, care: Care) -> Self {
+    /// Nothing is merged yet, and so much spent. If an SQLSTATE is suspected, all events are walked.
+    pub fn new(batch: &'a Batch, suspected: Option<&'a str>, care: Care, cost: Cost) -> Self {
         Runner {
             batch,
             suspected,
@@ -55,7 +55,7 @@ impl<'a> Runner<'a> {
             tallies: batch.parts.iter().map(|part| Tally::of(&part.target)).collect(),
             rejected: Vec::new(),
             runs: 0,
-            cost: Cost { subtransactions: 1, ..Cost::default() },
+            cost,
             stretch: FIRST_STRETCH,
         }
     }
@@ -69,7 +69,7 @@ impl<'a> Runner<'a> {
                 Step::Set(run) => match self.merge_set(run)? {
                     Outcome::Merged { tallies, rejected } => self.keep(&tallies, rejected),
                     Outcome::Unforeseen => self.walk(run)?,
-                    Outcome::Again(care) => return Ok(Merged::Again(care)),
+                    Outcome::Again(care) => return Ok(Merged::Again(care, self.cost)),
                     Outcome::Moves(event) => {
                         for step in self.split(run, event)?.into_iter().rev() {
                             steps.push_front(step);
