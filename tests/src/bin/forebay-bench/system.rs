@@ -181,7 +181,7 @@ impl Client {
             let seconds = metrics.get("forebay_step_seconds_sum", &[("step", step)])?;
             Ok(((*step).to_owned(), seconds))
         };
-        STEPS.iter().map(|step| seconds(&step)).collect()
+        STEPS.iter().map(seconds).collect()
     }
 
     fn id(&self) -> u32 {
