@@ -4,6 +4,11 @@ create table forebay.butler_ref (
     run text,
     data_id jsonb,
     storage_class text,
+    dimensions text,
+    is_calibration boolean,
+    file int4,
+    file_dataset_type text,
+    file_storage_class text,
     datastore_name text,
     path text,
     formatter text
@@ -14,14 +19,37 @@ comment on column forebay.butler_ref.id is 'The dataset''s UUID.';
 comment on column forebay.butler_ref.dataset_type is 'The name of its dataset type.';
 comment on column forebay.butler_ref.run is 'The name of its run.';
 comment on column forebay.butler_ref.data_id is 'Its data ID: dimension names and values.';
-comment on column forebay.butler_ref.storage_class is 'Its file''s storage class, where the event defines one; null: the registered one.';
+comment on column forebay.butler_ref.storage_class is 'The storage class of its dataset type, where the event defines that.';
+comment on column forebay.butler_ref.dimensions is 'The required dimensions of its dataset type, in the universe''s order, with commas, where the event defines that.';
+comment on column forebay.butler_ref.is_calibration is 'Whether its dataset type is one of calibrations, where the event defines that.';
+comment on column forebay.butler_ref.file is 'The number in the event of the file that it is in.';
+comment on column forebay.butler_ref.file_dataset_type is 'The dataset type of the first dataset in that file.';
+comment on column forebay.butler_ref.file_storage_class is 'The storage class of that type, where the event defines it; null: the registered one.';
 comment on column forebay.butler_ref.datastore_name is 'The datastore that has the file.';
 comment on column forebay.butler_ref.path is 'The file''s path, relative to the datastore''s root.';
 comment on column forebay.butler_ref.formatter is 'The class that reads the file.';
 
 insert into forebay.target (relation, on_conflict) values ('forebay.butler_ref', 'resolve');
 
-create function forebay.butler_resolve(slot int4, schema text, refs int8) returns jsonb
+create function forebay.butler_register(schema text, dataset_types jsonb) returns jsonb
+    language plpgsql
+    security definer
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    answer jsonb := forebay.butler_register_types(schema, dataset_types);
+begin
+    if answer ? 'error' then
+        perform forebay.raise_error(answer -> 'error');
+    end if;
+    return answer;
+end
+$$;
+comment on function forebay.butler_register(text, jsonb) is
+    'Registers dataset types, [{"name", "storage_class", "dimensions", "is_calibration"}], in the Butler repository in the schema, with the tables that they need. Those that are there already are left as they are. Answers which were registered, and which can''t be and why.';
+
+create function forebay.butler_resolve(slot int4, schema text, refs int8, convertible text[] default '{}',
+        refused text[] default '{}', reasons text[] default '{}') returns jsonb
     language plpgsql
     security definer
     set search_path = pg_catalog, pg_temp
@@ -31,7 +59,7 @@ create function forebay.butler_resolve(slot int4, schema text, refs int8) return
     set jit = off
 as $$
 declare
-    answer jsonb := forebay.butler_resolve_staged(slot, schema, refs);
+    answer jsonb := forebay.butler_resolve_staged(slot, schema, refs, convertible, refused, reasons);
 begin
     if answer ? 'error' then
         perform forebay.raise_error(answer -> 'error');
@@ -39,8 +67,57 @@ begin
     return answer;
 end
 $$;
-comment on function forebay.butler_resolve(int4, text, int8) is
-    'Turns the dataset references that this transaction has staged in the slot into staged rows of the Butler repository in the schema. Answers how many for which table, and the events that it rejects.';
+comment on function forebay.butler_resolve(int4, text, int8, text[], text[], text[]) is
+    'Turns the dataset references that this transaction has staged in the slot into staged rows of the Butler repository in the schema, and makes the runs that they name. Pairs of storage classes, with a blank between, may stand for each other if they are named as convertible; dataset types that could not be registered are named as refused, with the reasons. Answers the dataset types that have to be registered first, and nothing else, if there are any; else how many rows for which table, the events that it rejects, and how many runs it made.';
+
+create function forebay.butler_finish() returns int8
+    language plpgsql
+    security definer
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    answer jsonb := forebay.butler_remove_unused_runs();
+begin
+    if answer ? 'error' then
+        perform forebay.raise_error(answer -> 'error');
+    end if;
+    return (answer ->> 'removed')::int8;
+end
+$$;
+comment on function forebay.butler_finish() is
+    'To be called after the merge, if butler_resolve made runs: removes those of them whose events were all rejected. Answers how many.';
+
+create function forebay.butler_repository(schema text) returns jsonb
+    language plpgsql stable
+    security definer
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    answer jsonb;
+begin
+    if not exists (
+        select from forebay.target t join pg_class c on c.oid = t.relation
+        join pg_namespace n on n.oid = c.relnamespace
+        where n.nspname = butler_repository.schema and c.relname = 'dataset') then
+        raise exception using errcode = 'FB003',
+            message = format('%s.dataset is not a target', schema),
+            hint = 'Register the repository''s tables with forebay.butler_add_targets.';
+    end if;
+    if not exists (
+        select from pg_class c join pg_namespace n on n.oid = c.relnamespace
+        where n.nspname = butler_repository.schema and c.relname = 'butler_attributes'
+          and c.relkind = 'r' and not c.relrowsecurity
+          and (select array_agg(a.atttypid order by a.attname) from pg_attribute a
+               where a.attrelid = c.oid and a.attname in ('name', 'value')) = '{text,text}'::regtype[]::oid[]) then
+        raise exception using errcode = 'FB004',
+            message = format('%s.butler_attributes is not the plain table that a Butler repository has', schema);
+    end if;
+    execute format('select jsonb_object_agg(a.name, a.value) from %I.butler_attributes a', schema) into answer;
+    return answer;
+end
+$$;
+comment on function forebay.butler_repository(text) is
+    'What the Butler repository in the schema says of itself: its attributes, among them the dimension universe and the versions of its parts.';
 
 create function forebay.butler_add_targets(schema regnamespace default 'public') returns int8
     language plpgsql

@@ -27,7 +27,10 @@ grant execute on function
     forebay.stage(regclass[]),
     forebay.merge(int4, text, forebay.advance[], forebay.staged[], int4[], text),
     forebay.merge_fenced(int4, text, forebay.advance[], forebay.staged[], int4[], text),
-    forebay.butler_resolve(int4, text, int8),
+    forebay.butler_repository(text),
+    forebay.butler_register(text, jsonb),
+    forebay.butler_resolve(int4, text, int8, text[], text[], text[]),
+    forebay.butler_finish(),
     forebay.record_dead_letters(text, text[], int4[], int8[], int8[], bytea[], jsonb[], bytea[], text[], text[], text[], text[], text[]),
     forebay.expire_dead_letters(text, interval, int4)
     to forebay_writer;

@@ -88,3 +88,27 @@ end
 $$;
 comment on function forebay.stage(regclass[]) is
     'Takes a free slot for this transaction, locks the targets against changes of their columns, and makes the slot''s staging tables ready.';
+
+create function forebay.stage_more(slot int4, relations regclass[]) returns void
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+    set client_min_messages = warning
+as $$
+declare
+    target record;
+begin
+    for target in
+        select t.id, t.relation from forebay.target t
+        where t.relation = any (relations) and t.on_conflict <> 'resolve' order by t.id
+    loop
+        execute format('lock table %s in row exclusive mode', target.relation);
+        if not forebay.take_slot(array[target.id], slot) then
+            raise exception using errcode = '55P03',
+                message = format('slot %s of %s is taken by another session', slot, target.relation);
+        end if;
+        perform forebay.ready_staging(target.id, target.relation, slot);
+    end loop;
+end
+$$;
+comment on function forebay.stage_more(int4, regclass[]) is
+    'Makes more targets'' staging tables ready in a slot that this transaction holds: for formats that find out in the database which tables their rows belong to.';

@@ -7,8 +7,12 @@
 
 pub mod names;
 
+mod attributes;
+mod dataset_type;
 mod group_table;
 mod universe;
 
+pub use attributes::Attributes;
+pub use dataset_type::{BadName, check_name};
 pub use group_table::{GroupTable, TableKind};
 pub use universe::{Element, Key, KeyType, Universe, UniverseError, UnknownDimension};

@@ -74,7 +74,13 @@ extension_sql_file!(
 extension_sql_file!(
     "../../sql/butler.sql",
     name = "butler",
-    requires = ["target_api", butler::butler_resolve_staged]
+    requires = [
+        "stage",
+        "target_api",
+        butler::butler_register_types,
+        butler::butler_resolve_staged,
+        butler::butler_remove_unused_runs
+    ]
 );
 extension_sql_file!(
     "../../sql/wait_for.sql",

@@ -4,7 +4,9 @@ use pgrx::datum::DatumWithOid;
 use pgrx::pg_sys::Oid;
 use pgrx::spi::SpiClient;
 
-use super::lookup::{DimensionColumn, Repository, TagsTable};
+use super::known::{FILE_KEY, Known};
+use super::lookup::{DimensionColumn, Repository, TagsTable, is_integer};
+use super::targets::{ensure_target, find_target};
 use super::{References, StagedRows};
 use crate::attempt::Raised;
 use crate::merge::batch_argument;
@@ -13,11 +15,12 @@ use crate::statement::{literal, quoted};
 /// TAI is this many nanoseconds ahead of Unix time since 2017 (BUTLER.md, rule 10).
 const TAI_OFFSET_NANOSECONDS: &str = "37000000000";
 
-/// The references with what their names stand for: `r` the reference, `y` its dataset type, `u` its
-/// run. `$1` is the batch, `$2` to `$5` the dataset types, `$6` and `$7` the runs, `$8` the events
-/// that are left out.
+/// The references with what their names stand for: `r` the reference, `y` its dataset type, `f` that of
+/// its file's first dataset, `u` its run. `$1` is the batch, `$2` to `$5` the dataset types, `$6` and
+/// `$7` the runs, `$8` the events that are left out, `$9` known datasets, `$10` known files.
 const RESOLVED: &str = "r join unnest($2::text[], $3::int8[], $4::text[], $5::text[]) \
     y(name, id, storage_class, tags_table) on y.name = r.dataset_type \
+    join unnest($2::text[], $4::text[]) f(name, storage_class) on f.name = r.file_dataset_type \
     join unnest($6::text[], $7::int8[]) u(name, id) on u.name = r.run \
     where r._batch >= $1 and r._event <> all ($8)";
 
@@ -36,14 +39,27 @@ pub fn expand(
     client: &mut SpiClient<'_>,
     references: &References,
     repository: &Repository,
+    known: &Known,
     rejected: &[i32],
 ) -> Result<Vec<StagedRows>, Raised> {
+    let expansions = expansions(repository);
+    let mut targets = Vec::with_capacity(expansions.len());
+    for expansion in &expansions {
+        let table = expansion.table.as_str();
+        targets.push(if repository.tags_tables.iter().any(|tags| tags.name == table) {
+            ensure_target(client, &repository.schema, table)?
+        } else {
+            find_target(client, &repository.schema, table)?
+        });
+    }
+    let relations: Vec<Oid> = targets.iter().map(|target| target.relation).collect();
+    let sql = "select forebay.stage_more($1, $2::regclass[])";
+    client.update(sql, None, &[references.slot.into(), relations.into()])?;
     let mut staged = Vec::new();
-    for expansion in expansions(repository) {
-        let target = find_target(client, &repository.schema, &expansion.table)?;
-        let sql = statement(&expansion, references, target.id);
-        let rows =
-            client.update(sql.as_str(), None, &arguments(references, repository, rejected))?;
+    for (expansion, target) in expansions.iter().zip(targets) {
+        let sql = statement(expansion, references, target.id);
+        let arguments = arguments(references, repository, known, rejected);
+        let rows = client.update(sql.as_str(), None, &arguments)?;
         staged.push(StagedRows { relation: target.relation.to_u32(), rows: rows.len() as i64 });
     }
     Ok(staged)
@@ -62,15 +78,17 @@ fn expansions(repository: &Repository) -> Vec<Expansion> {
             .repeating(),
         Expansion::new("dataset_location")
             .column("datastore_name", "r.datastore_name")
-            .column("dataset_id", "r.id"),
+            .column("dataset_id", "r.id")
+            .of_new_files(),
         Expansion::new("file_datastore_records")
             .column("dataset_id", "r.id")
             .column("path", "r.path")
             .column("formatter", "r.formatter")
-            .column("storage_class", "coalesce(r.storage_class, y.storage_class)")
+            .column("storage_class", "coalesce(r.file_storage_class, f.storage_class)")
             .column("component", "'__NULL_STRING__'")
             .column("checksum", "null")
-            .column("file_size", "-1"),
+            .column("file_size", "-1")
+            .of_new_files(),
     ];
     for table in &repository.tags_tables {
         expansions.push(tags(table));
@@ -91,7 +109,8 @@ fn tags(table: &TagsTable) -> Expansion {
         .column("dataset_type_id", "y.id")
         .column("dataset_id", "r.id")
         .column("collection_id", "u.id")
-        .of_table(table);
+        .of_table(table)
+        .of_new_datasets();
     for dimension in &table.dimensions {
         expansion = expansion.column(&dimension.name, &value_of(dimension));
     }
@@ -106,9 +125,14 @@ fn summary(table: &TagsTable, governor: &DimensionColumn) -> Expansion {
         .repeating()
 }
 
-fn value_of(dimension: &DimensionColumn) -> String {
-    let cast = if dimension.is_integer { "::int8" } else { "" };
-    format!("(r.data_id ->> {}){cast}", literal(&dimension.name))
+/// The value of a dimension in the data ID of the reference `r`; null for a word in place of an integer.
+pub fn value_of(dimension: &DimensionColumn) -> String {
+    let value = format!("(r.data_id ->> {})", literal(&dimension.name));
+    if dimension.is_integer {
+        format!("case when {} then {value}::int8 end", is_integer(&value))
+    } else {
+        value
+    }
 }
 
 fn tai_now() -> String {
@@ -135,7 +159,17 @@ impl Expansion {
     }
 
     fn of_table(mut self, table: &TagsTable) -> Self {
-        self.condition = format!(" and y.tags_table = {}", literal(&table.name));
+        self.condition.push_str(&format!(" and y.tags_table = {}", literal(&table.name)));
+        self
+    }
+
+    fn of_new_datasets(mut self) -> Self {
+        self.condition.push_str(" and r.id <> all ($9)");
+        self
+    }
+
+    fn of_new_files(mut self) -> Self {
+        self.condition.push_str(&format!(" and {FILE_KEY} <> all ($10)"));
         self
     }
 
@@ -165,8 +199,9 @@ fn statement(expansion: &Expansion, references: &References, target: i32) -> Str
 fn arguments<'a>(
     references: &References,
     repository: &Repository,
+    known: &Known,
     rejected: &[i32],
-) -> [DatumWithOid<'a>; 8] {
+) -> [DatumWithOid<'a>; 10] {
     let types = &repository.dataset_types;
     let texts = |value: fn(&super::lookup::DatasetType) -> &String| {
         types.iter().map(|known| value(known).clone()).collect::<Vec<_>>()
@@ -180,33 +215,7 @@ fn arguments<'a>(
         repository.runs.iter().map(|run| run.name.clone()).collect::<Vec<_>>().into(),
         repository.runs.iter().map(|run| run.id).collect::<Vec<_>>().into(),
         rejected.to_vec().into(),
+        known.datasets.clone().into(),
+        known.files.clone().into(),
     ]
-}
-
-struct RegisteredTarget {
-    id: i32,
-    relation: Oid,
-}
-
-fn find_target(
-    client: &mut SpiClient<'_>,
-    schema: &str,
-    table: &str,
-) -> Result<RegisteredTarget, Raised> {
-    let missing = || {
-        Raised::new("FB003", format!("{schema}.{table} is not a target"))
-            .with_hint("Register the repository's tables with forebay.butler_add_targets.")
-    };
-    let mut rows = client.update(
-        "select t.id, t.relation::oid from forebay.target t \
-         join pg_class c on c.oid = t.relation join pg_namespace n on n.oid = c.relnamespace \
-         where n.nspname = $1 and c.relname = $2",
-        None,
-        &[schema.into(), table.into()],
-    )?;
-    let row = rows.next().ok_or_else(missing)?;
-    Ok(RegisteredTarget {
-        id: row.get::<i32>(1)?.ok_or_else(missing)?,
-        relation: row.get::<Oid>(2)?.ok_or_else(missing)?,
-    })
 }

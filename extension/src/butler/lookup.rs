@@ -1,16 +1,26 @@
 //! Looking up what the names in a batch of dataset references stand for.
 
-use pgrx::pg_sys::Oid;
 use pgrx::spi::SpiClient;
 
-use super::References;
+use super::register::Definition;
+use super::{References, Settings, owner_of};
 use crate::attempt::{Attempt, Raised};
 use crate::identity::as_table_owner;
 use crate::merge::{Rejection, batch_argument};
 use crate::statement::quoted;
 
 /// `collection.type` of a run (BUTLER.md, section 3).
-const RUN: i16 = 1;
+pub const RUN: i16 = 1;
+
+/// Whether a value of a data ID is an integer that fits into eight bytes, as SQL.
+pub fn is_integer(value: &str) -> String {
+    format!(
+        "case when {value} ~ '^\\s*[-+]?[0-9]{{1,30}}\\s*$' \
+         then {value}::numeric between {} and {} else false end",
+        i64::MIN,
+        i64::MAX
+    )
+}
 
 /// A registered dataset type that the batch names.
 pub struct DatasetType {
@@ -22,6 +32,8 @@ pub struct DatasetType {
     pub storage_class: String,
     /// Its tags table, unqualified.
     pub tags_table: String,
+    /// Whether its datasets are calibrations.
+    pub is_calibration: bool,
 }
 
 /// A run that the batch names.
@@ -54,7 +66,7 @@ pub struct Repository {
     pub schema: String,
     /// The dataset types.
     pub dataset_types: Vec<DatasetType>,
-    /// The runs.
+    /// The runs, without those that are not there yet.
     pub runs: Vec<Run>,
     /// Collections of another type than RUN that the batch names as runs.
     not_runs: Vec<String>,
@@ -104,60 +116,138 @@ impl Repository {
         Ok(())
     }
 
-    /// The events that cannot be resolved, each with its first reason.
+    /// The dataset types that events define, and that are not registered.
+    pub fn unregistered(
+        &self,
+        client: &mut SpiClient<'_>,
+        references: &References,
+        settings: &Settings,
+    ) -> Result<Vec<Definition>, Raised> {
+        let known = self.dataset_types.iter().map(|known| &known.name);
+        let not_new: Vec<_> = known.chain(settings.refused.keys()).cloned().collect();
+        let sql = format!(
+            "select distinct on (r.dataset_type collate \"C\") r.dataset_type, r.storage_class, \
+             string_to_array(r.dimensions, ','), r.is_calibration from {} r \
+             where r._batch >= $1 and r.dimensions is not null and r.dataset_type <> all ($2) \
+             order by r.dataset_type collate \"C\", r._event, r._row",
+            references.staging
+        );
+        let arguments = [batch_argument(references.batch), not_new.into()];
+        let mut definitions = Vec::new();
+        for row in client.update(sql.as_str(), None, &arguments)? {
+            definitions.push(Definition {
+                name: row.get::<String>(1)?.unwrap_or_default(),
+                storage_class: row.get::<String>(2)?.unwrap_or_default(),
+                dimensions: row.get::<Vec<String>>(3)?.unwrap_or_default(),
+                is_calibration: row.get::<bool>(4)?.unwrap_or(false),
+            });
+        }
+        Ok(definitions)
+    }
+
+    /// The events that cannot be resolved, with their reasons.
     pub fn rejections(
         &self,
         client: &mut SpiClient<'_>,
         references: &References,
+        settings: &Settings,
     ) -> Result<Vec<Rejection>, Raised> {
-        let mut rejections = self.unknown_names(client, references)?;
+        let mut rejections = self.bad_names(client, references, settings)?;
+        rejections.extend(self.other_definitions(client, references, settings)?);
         for table in &self.tags_tables {
             rejections.extend(self.bad_data_ids(client, references, table)?);
         }
-        rejections.sort_by_key(|rejection| rejection.event);
-        rejections.dedup_by_key(|rejection| rejection.event);
         Ok(rejections)
     }
 
-    fn unknown_names(
+    fn bad_names(
         &self,
         client: &mut SpiClient<'_>,
         references: &References,
+        settings: &Settings,
     ) -> Result<Vec<Rejection>, Raised> {
         let known_types: Vec<_> =
             self.dataset_types.iter().map(|known| known.name.clone()).collect();
-        let known_runs: Vec<_> = self.runs.iter().map(|run| run.name.clone()).collect();
         let sql = format!(
             "select distinct on (r._event) r._event, r.dataset_type = any ($2), r.dataset_type, r.run \
-             from {} r where r._batch >= $1 and not (r.dataset_type = any ($2) and r.run = any ($3)) \
+             from {} r where r._batch >= $1 and not (r.dataset_type = any ($2) and r.run <> all ($3)) \
              order by r._event, r._row",
             references.staging
         );
-        let arguments = [batch_argument(references.batch), known_types.into(), known_runs.into()];
+        let not_runs = self.not_runs.clone();
+        let arguments = [batch_argument(references.batch), known_types.into(), not_runs.into()];
         let mut rejections = Vec::new();
         for row in client.update(sql.as_str(), None, &arguments)? {
             let event = row.get::<i32>(1)?.unwrap_or(0);
             let raised = if row.get::<bool>(2)?.unwrap_or(false) {
-                self.unknown_run(&row.get::<String>(4)?.unwrap_or_default())
+                let name = row.get::<String>(4)?.unwrap_or_default();
+                self.error("23514", "collection", format!("collection \"{name}\" is not a run"))
             } else {
                 let name = row.get::<String>(3)?.unwrap_or_default();
-                self.error(
-                    "23503",
-                    "dataset_type",
-                    format!("dataset type \"{name}\" is not registered"),
-                )
+                let reason = settings.refused.get(&name);
+                let reason = reason.map(|reason| format!(", and can't be: {reason}"));
+                let reason = reason.unwrap_or_default();
+                let message = format!("dataset type \"{name}\" is not registered{reason}");
+                self.error("23503", "dataset_type", message)
             };
             rejections.push(Rejection::new(event, &raised));
         }
         Ok(rejections)
     }
 
-    fn unknown_run(&self, name: &str) -> Raised {
-        if self.not_runs.iter().any(|other| other == name) {
-            self.error("23514", "collection", format!("collection \"{name}\" is not a run"))
-        } else {
-            self.error("23503", "collection", format!("run \"{name}\" is not registered"))
+    /// Events that define a dataset type otherwise than it is registered.
+    fn other_definitions(
+        &self,
+        client: &mut SpiClient<'_>,
+        references: &References,
+        settings: &Settings,
+    ) -> Result<Vec<Rejection>, Raised> {
+        let sql = format!(
+            "select distinct on (r._event) r._event, r.dataset_type, r.storage_class, r.dimensions, \
+             r.is_calibration, y.storage_class, y.dimensions, y.is_calibration from {} r \
+             join unnest($2::text[], $3::text[], $4::text[], $5::bool[]) \
+             y(name, storage_class, dimensions, is_calibration) on y.name = r.dataset_type \
+             where r._batch >= $1 and r.dimensions is not null \
+             and (r.dimensions <> y.dimensions or r.is_calibration <> y.is_calibration \
+             or r.storage_class <> y.storage_class \
+             and concat_ws(' ', r.storage_class, y.storage_class) <> all ($6)) \
+             order by r._event, r._row",
+            references.staging
+        );
+        let types = &self.dataset_types;
+        let arguments = [
+            batch_argument(references.batch),
+            types.iter().map(|known| known.name.clone()).collect::<Vec<_>>().into(),
+            types.iter().map(|known| known.storage_class.clone()).collect::<Vec<_>>().into(),
+            types.iter().map(|known| self.dimensions_of(known)).collect::<Vec<_>>().into(),
+            types.iter().map(|known| known.is_calibration).collect::<Vec<_>>().into(),
+            settings.convertible.clone().into(),
+        ];
+        let mut rejections = Vec::new();
+        for row in client.update(sql.as_str(), None, &arguments)? {
+            let event = row.get::<i32>(1)?.unwrap_or(0);
+            let text = |column| Ok::<_, Raised>(row.get::<String>(column)?.unwrap_or_default());
+            let says = |class: &str, dimensions: &str, is_calibration: bool| {
+                let kind = if is_calibration { ", calibration" } else { "" };
+                format!("{class}, dimensions ({dimensions}){kind}")
+            };
+            let message = format!(
+                "dataset type \"{}\" is registered as {}, and the event defines it as {}",
+                text(2)?,
+                says(&text(6)?, &text(7)?, row.get::<bool>(8)?.unwrap_or(false)),
+                says(&text(3)?, &text(4)?, row.get::<bool>(5)?.unwrap_or(false)),
+            );
+            let raised = self.error("23505", "dataset_type", message);
+            rejections.push(Rejection::new(event, &raised));
         }
+        Ok(rejections)
+    }
+
+    /// The required dimensions of a dataset type, in order, with commas.
+    fn dimensions_of(&self, dataset_type: &DatasetType) -> String {
+        let table = self.tags_tables.iter().find(|table| table.name == dataset_type.tags_table);
+        let names = table.iter().flat_map(|table| &table.dimensions);
+        names.map(|dimension| dimension.name.as_str()).collect::<Vec<_>>().join(",")
     }
 
     /// Events whose data IDs lack a required dimension, or give a word for an integer.
@@ -182,9 +272,10 @@ impl Repository {
              from {} r cross join unnest($3::text[], $4::bool[]) with ordinality d(name, is_integer, place) \
              where r._batch >= $1 and r.dataset_type = any ($2) \
              and (r.data_id ->> d.name is null \
-                  or d.is_integer and r.data_id ->> d.name !~ '^-?[0-9]{{1,18}}$') \
+                  or d.is_integer and not {}) \
              order by r._event, r._row, d.place",
-            references.staging
+            references.staging,
+            is_integer("(r.data_id ->> d.name)")
         );
         let arguments =
             [batch_argument(references.batch), type_names.into(), names.into(), integers.into()];
@@ -210,7 +301,8 @@ impl Repository {
         Ok(rejections)
     }
 
-    fn error(&self, sqlstate: &str, table: &str, message: String) -> Raised {
+    /// An error about one of the repository's tables.
+    pub fn error(&self, sqlstate: &str, table: &str, message: String) -> Raised {
         Raised::new(sqlstate, message).about_table(&self.schema, table)
     }
 }
@@ -229,31 +321,14 @@ fn distinct_names(
     Ok(row.get::<Vec<String>>(1)?.unwrap_or_default())
 }
 
-/// The owner of a table of the repository. 42P01 if there is no such table.
-fn owner_of(client: &mut SpiClient<'_>, schema: &str, table: &str) -> Result<Oid, Raised> {
-    let mut rows = client.update(
-        "select c.relowner from pg_class c join pg_namespace n on n.oid = c.relnamespace \
-         where n.nspname = $1 and c.relname = $2 and c.relkind = 'r'",
-        None,
-        &[schema.into(), table.into()],
-    )?;
-    let owner = match rows.next() {
-        Some(row) => row.get::<Oid>(1)?,
-        None => None,
-    };
-    owner.ok_or_else(|| {
-        Raised::new("42P01", format!("schema {schema} has no table {table}"))
-            .with_hint("Name the schema of a Butler repository in the writer's configuration.")
-    })
-}
-
 fn registered_dataset_types(
     client: &mut SpiClient<'_>,
     schema: &str,
     names: Vec<String>,
 ) -> Result<Vec<DatasetType>, Raised> {
     let sql = format!(
-        "select d.name, d.id, d.storage_class, d.tag_association_table from {}.dataset_type d \
+        "select d.name, d.id, d.storage_class, d.tag_association_table, \
+         d.calibration_association_table is not null from {}.dataset_type d \
          where d.name = any ($1)",
         quoted(schema)
     );
@@ -264,6 +339,7 @@ fn registered_dataset_types(
             id: row.get::<i64>(2)?.unwrap_or_default(),
             storage_class: row.get::<String>(3)?.unwrap_or_default(),
             tags_table: row.get::<String>(4)?.unwrap_or_default(),
+            is_calibration: row.get::<bool>(5)?.unwrap_or(false),
         });
     }
     Ok(found)

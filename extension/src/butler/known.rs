@@ -1,0 +1,200 @@
+//! Which of a batch's datasets and files the repository has already (BUTLER.md, B.3).
+
+use pgrx::Uuid;
+use pgrx::spi::SpiClient;
+
+use super::expansion::value_of;
+use super::lookup::{Repository, TagsTable};
+use super::{References, owner_of};
+use crate::attempt::{Attempt, Raised};
+use crate::identity::as_table_owner;
+use crate::merge::{Rejection, batch_argument};
+use crate::statement::quoted;
+
+/// What the repository has of a batch.
+pub struct Known {
+    /// Datasets that are registered: their tags are not written again.
+    pub datasets: Vec<Uuid>,
+    /// Files of which the datastore has a record, or gets one by an earlier event: event and file, as
+    /// [`file_key`] puts them together.
+    pub files: Vec<i64>,
+}
+
+/// A file as a number, as SQL: `r` is a reference to what is in it.
+pub const FILE_KEY: &str = "((r._event::int8 << 32) | r.file)";
+
+impl Known {
+    /// Looks up the datasets and files of the references, as the tables' owners.
+    pub fn look_up(
+        attempt: &Attempt,
+        client: &mut SpiClient<'_>,
+        repository: &Repository,
+        references: &References,
+    ) -> Result<Self, Raised> {
+        let sql = format!(
+            "select coalesce(array_agg(distinct r.id), '{{}}') from {} r where r._batch >= $1",
+            references.staging
+        );
+        let row = client.update(sql.as_str(), None, &[batch_argument(references.batch)])?.first();
+        let ids = row.get::<Vec<Uuid>>(1)?.unwrap_or_default();
+        let datasets = present(attempt, client, repository, ("dataset", "id"), &ids)?;
+        let table = ("file_datastore_records", "dataset_id");
+        let recorded = present(attempt, client, repository, table, &ids)?;
+        let files = known_files(client, references, recorded)?;
+        Ok(Known { datasets, files })
+    }
+
+    /// Events that contradict what is known: a dataset with another data ID, or a location of a file
+    /// without a record.
+    pub fn conflicts(
+        &self,
+        attempt: &Attempt,
+        client: &mut SpiClient<'_>,
+        repository: &Repository,
+        references: &References,
+    ) -> Result<Vec<Rejection>, Raised> {
+        if self.datasets.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut rejections = self.located(attempt, client, repository, references)?;
+        for table in &repository.tags_tables {
+            rejections.extend(self.retagged(attempt, client, repository, references, table)?);
+        }
+        Ok(rejections)
+    }
+
+    /// Events with a dataset that has other tags, in any collection.
+    fn retagged(
+        &self,
+        attempt: &Attempt,
+        client: &mut SpiClient<'_>,
+        repository: &Repository,
+        references: &References,
+        table: &TagsTable,
+    ) -> Result<Vec<Rejection>, Raised> {
+        let types: Vec<_> = repository
+            .dataset_types
+            .iter()
+            .filter(|known| known.tags_table == table.name)
+            .collect();
+        let sql = format!(
+            "select array_agg(r._event), array_agg(r.id), array_agg(y.id), array_agg(r.data_id) \
+             from {} r join unnest($2::text[], $3::int8[]) y(name, id) on y.name = r.dataset_type \
+             where r._batch >= $1 and r.id = any ($4)",
+            references.staging
+        );
+        let arguments = [
+            batch_argument(references.batch),
+            types.iter().map(|known| known.name.clone()).collect::<Vec<_>>().into(),
+            types.iter().map(|known| known.id).collect::<Vec<_>>().into(),
+            self.datasets.clone().into(),
+        ];
+        let row = client.update(sql.as_str(), None, &arguments)?.first();
+        let Some(events) = row.get::<Vec<i32>>(1)? else { return Ok(Vec::new()) };
+        let arguments = [
+            events.into(),
+            row.get::<Vec<Uuid>>(2)?.into(),
+            row.get::<Vec<i64>>(3)?.into(),
+            row.get::<Vec<pgrx::JsonB>>(4)?.into(),
+        ];
+        let differs = table.dimensions.iter().map(|dimension| {
+            format!("t.{} is distinct from {}", quoted(&dimension.name), value_of(dimension))
+        });
+        let differs: Vec<_> =
+            ["t.dataset_type_id <> r.type".to_owned()].into_iter().chain(differs).collect();
+        let sql = format!(
+            "select distinct r.event, r.id::text \
+             from unnest($1::int4[], $2::uuid[], $3::int8[], $4::jsonb[]) r(event, id, type, data_id) \
+             join {}.{} t on t.dataset_id = r.id where {} order by 1, 2",
+            quoted(&repository.schema),
+            quoted(&table.name),
+            differs.join(" or ")
+        );
+        let owner = owner_of(client, &repository.schema, &table.name)?;
+        as_table_owner(attempt, owner, || {
+            let mut rejections = Vec::new();
+            for row in client.update(sql.as_str(), None, &arguments)? {
+                let event = row.get::<i32>(1)?.unwrap_or(0);
+                let id = row.get::<String>(2)?.unwrap_or_default();
+                let message = format!(
+                    "dataset {id} is registered with another dataset type or data ID than the event's"
+                );
+                let raised = repository.error("23505", &table.name, message);
+                rejections.push(Rejection::new(event, &raised));
+            }
+            Ok(rejections)
+        })
+    }
+
+    /// Events with a dataset that has a location, in a file that has no record.
+    fn located(
+        &self,
+        attempt: &Attempt,
+        client: &mut SpiClient<'_>,
+        repository: &Repository,
+        references: &References,
+    ) -> Result<Vec<Rejection>, Raised> {
+        let table = ("dataset_location", "dataset_id");
+        let located = present(attempt, client, repository, table, &self.datasets)?;
+        let sql = format!(
+            "select distinct on (r._event) r._event, r.id::text from {} r \
+             where r._batch >= $1 and r.id = any ($2) and {FILE_KEY} <> all ($3) \
+             order by r._event, r._row",
+            references.staging
+        );
+        let arguments =
+            [batch_argument(references.batch), located.into(), self.files.clone().into()];
+        let mut rejections = Vec::new();
+        for row in client.update(sql.as_str(), None, &arguments)? {
+            let event = row.get::<i32>(1)?.unwrap_or(0);
+            let id = row.get::<String>(2)?.unwrap_or_default();
+            let message =
+                format!("dataset {id} has a location in a datastore, and no record there");
+            let raised = repository.error("23505", "dataset_location", message);
+            rejections.push(Rejection::new(event, &raised));
+        }
+        Ok(rejections)
+    }
+}
+
+/// Those of some datasets that a table has, as its owner.
+fn present(
+    attempt: &Attempt,
+    client: &mut SpiClient<'_>,
+    repository: &Repository,
+    (table, column): (&str, &str),
+    ids: &[Uuid],
+) -> Result<Vec<Uuid>, Raised> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let owner = owner_of(client, &repository.schema, table)?;
+    as_table_owner(attempt, owner, || {
+        let sql = format!(
+            "select coalesce(array_agg(distinct t.{column}), '{{}}') from {}.{table} t \
+             where t.{column} = any ($1)",
+            quoted(&repository.schema)
+        );
+        let row = client.update(sql.as_str(), None, &[ids.to_vec().into()])?.first();
+        Ok(row.get::<Vec<Uuid>>(1)?.unwrap_or_default())
+    })
+}
+
+/// Files with a recorded dataset, or of several datasets one of which an earlier event has.
+fn known_files(
+    client: &mut SpiClient<'_>,
+    references: &References,
+    recorded: Vec<Uuid>,
+) -> Result<Vec<i64>, Raised> {
+    let sql = format!(
+        "select coalesce(array_agg(distinct {FILE_KEY}), '{{}}') from {0} r \
+         where r._batch >= $1 and (r.id = any ($2) or (exists ( \
+             select from {0} o where o._batch >= $1 and o._event = r._event and o.file = r.file \
+             and o.id <> r.id) \
+         and exists (select from {0} e where e._batch >= $1 and e.id = r.id and e._event < r._event)))",
+        references.staging
+    );
+    let arguments = [batch_argument(references.batch), recorded.into()];
+    let row = client.update(sql.as_str(), None, &arguments)?.first();
+    Ok(row.get::<Vec<i64>>(1)?.unwrap_or_default())
+}
