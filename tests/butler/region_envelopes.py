@@ -86,15 +86,15 @@ def rectangle(centre, length, width, turn):
     return hull(offset(centre, half, turn + direction) for direction in directions)
 
 
-def trixel(rng, finest=12):
+def trixel(rng, coarsest=0, finest=12):
     """A triangle of the mesh's, at any level."""
-    level = rng.randint(0, finest)
+    level = rng.randint(coarsest, finest)
     return HtmPixelization(level).triangle(rng.randrange(8 << 2 * level, 16 << 2 * level))
 
 
 def vertex(rng):
     """A vertex of the mesh's."""
-    return rng.choice(trixel(rng, 8).getVertices())
+    return rng.choice(trixel(rng, 0, 8).getVertices())
 
 
 # Polygons.
@@ -233,13 +233,18 @@ def circle(rng):
     return Circle(centre, Angle(radius))
 
 
-def circle_to_vertex(rng):
-    """The boundary passes through a vertex of the mesh, or near it."""
-    centre, limit = point(rng), vertex(rng)
-    if rng.random() < 0.5:
-        centre = near(rng, limit, size(rng))
+def touching_circle(rng):
+    """The boundary just touches, or just misses, a vertex or an edge of the mesh's."""
+    if rng.random() < 0.3:
+        limit = vertex(rng)
+        centre = rng.choice((point(rng), near(rng, limit, size(rng))))
+    else:
+        a, b, _ = trixel(rng, 6, 7).getVertices()
+        limit, across = UnitVector3d(a + b * rng.random()), UnitVector3d.orthogonalTo(a, b)
+        radius = rng.choice((size(rng), rng.uniform(0, 1.5)))
+        centre = UnitVector3d(limit * math.cos(radius) + across * math.sin(radius))
     squared = (centre - limit).getSquaredNorm()
-    return Circle(centre, squared * rng.choice((1.0, 1.0, 1 + 1e-15, 1 - 1e-14)))
+    return Circle(centre, squared * rng.choice((1.0, 1 + rng.uniform(-2e-14, 2e-14))))
 
 
 def odd_circle(rng):
@@ -262,10 +267,16 @@ def ellipse(rng):
     centre = rng.choice((point(rng), vertex(rng)))
     if rng.random() < 0.3:
         return Ellipse(centre, near(rng, centre, size(rng)), Angle(size(rng)))
-    axes = [Angle(size(rng)), Angle(size(rng))]
+    axes = [size(rng), size(rng)]
     if rng.random() < 0.2:
-        axes = [Angle(math.pi - size(rng)), Angle(math.pi - size(rng))]
-    return Ellipse(centre, *axes, Angle(rng.uniform(0, 7)))
+        axes = [math.pi - size(rng), math.pi - size(rng)]
+    elif rng.random() < 0.5:
+        # The bounding circle, a little wider than the ellipse, just touches a vertex.
+        distance = size(rng, 1e-3)
+        centre = near(rng, vertex(rng), distance)
+        axes[0] = distance - rng.uniform(0, 6e-8)
+        axes[1] = axes[0] * rng.random()
+    return Ellipse(centre, *map(Angle, axes), Angle(rng.uniform(0, 7)))
 
 
 def compound(rng, depth=3):
@@ -321,7 +332,7 @@ OTHERS = (
     not_of_unit_length,
     degenerate,
     circle,
-    circle_to_vertex,
+    touching_circle,
     odd_circle,
     ellipse,
     compound,
