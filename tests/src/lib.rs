@@ -36,11 +36,13 @@
 //! - [`dead_letter`] and [`metrics`] are what a writer leaves and tells, [`memory`] is what it
 //!   takes, and [`command`] is one that ends by itself;
 //! - [`butler_sample`] is a real Butler repository, and two visits' events for it;
+//!   [`butler_client`] is the official client, to be asked what it would do;
 //! - [`wait`] is how anything waits: for an event, and not for ever.
 #![forbid(unsafe_code)]
 
 pub mod account;
 pub mod broker;
+pub mod butler_client;
 pub mod butler_sample;
 pub mod certificate;
 pub mod command;

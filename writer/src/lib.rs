@@ -59,6 +59,7 @@ pub mod retry;
 pub mod run;
 pub mod server;
 pub mod session;
+pub mod sphgeom;
 pub mod stage;
 pub mod start;
 pub mod status;

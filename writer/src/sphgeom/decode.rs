@@ -1,0 +1,129 @@
+//! The library's bytes: the kind of region, as an ASCII letter, then little-endian doubles.
+//!
+//! | kind | letter | then |
+//! | --- | --- | --- |
+//! | ConvexPolygon | `p` | three or more vertices |
+//! | Circle | `c` | the centre, the squared chord to the boundary, the radius in radians |
+//! | Ellipse | `e` | a matrix of three rows; α − π/2, β − π/2; γ, tan α, tan β |
+//! | Box | `b` | two longitudes and two latitudes |
+//! | UnionRegion | `u` | operands, each after the number of its bytes as a 64-bit integer |
+//! | IntersectionRegion | `i` | likewise |
+
+use super::RegionError;
+use super::circle::Circle;
+use super::ellipse::Ellipse;
+use super::polygon::ConvexPolygon;
+use super::region::Shape;
+use super::vector::Vector;
+
+/// How deep compounds may be nested.
+pub const MAX_DEPTH: usize = 64;
+
+/// The bytes of a vertex.
+const VERTEX: usize = 24;
+
+/// Decodes a region.
+pub fn shape(bytes: &[u8]) -> Result<Shape, RegionError> {
+    nested(bytes, MAX_DEPTH)
+}
+
+/// Decodes a region which may hold so many levels of others.
+fn nested(bytes: &[u8], depth: usize) -> Result<Shape, RegionError> {
+    let (kind, body) = bytes.split_first().ok_or(RegionError::Empty)?;
+    match kind {
+        b'p' => polygon(body),
+        b'c' => circle(body),
+        b'e' => ellipse(body),
+        b'b' => Err(match body.len() {
+            32 => RegionError::Box,
+            _ => length_error("Box", body),
+        }),
+        b'u' => {
+            let operands = operands("UnionRegion", body, depth)?;
+            Ok(Shape::Union(flattened(operands, |operand| match operand {
+                Shape::Union(inner) => Ok(inner),
+                other => Err(other),
+            })))
+        }
+        b'i' => {
+            let operands = operands("IntersectionRegion", body, depth)?;
+            Ok(Shape::Intersection(flattened(operands, |operand| match operand {
+                Shape::Intersection(inner) => Ok(inner),
+                other => Err(other),
+            })))
+        }
+        other => Err(RegionError::UnknownType(*other)),
+    }
+}
+
+fn polygon(body: &[u8]) -> Result<Shape, RegionError> {
+    let (vertices, rest) = body.as_chunks::<VERTEX>();
+    if vertices.len() < 3 || !rest.is_empty() {
+        return Err(length_error("ConvexPolygon", body));
+    }
+    let vertices =
+        vertices.iter().map(|vertex| point("ConvexPolygon", all_numbers("ConvexPolygon", vertex)?));
+    Ok(Shape::ConvexPolygon(ConvexPolygon::new(vertices.collect::<Result<_, _>>()?)))
+}
+
+fn circle(body: &[u8]) -> Result<Shape, RegionError> {
+    let [x, y, z, squared_chord, radius] = all_numbers("Circle", body)?;
+    let centre = point("Circle", [x, y, z])?;
+    Ok(Shape::Circle(Circle { centre, squared_chord }, radius))
+}
+
+fn ellipse(body: &[u8]) -> Result<Shape, RegionError> {
+    let [m0, m1, m2, m3, m4, m5, m6, m7, m8, a, b, c, d, e] = all_numbers("Ellipse", body)?;
+    point("Ellipse", [m6, m7, m8])?;
+    let matrix = [m0, m1, m2, m3, m4, m5, m6, m7, m8];
+    Ok(Shape::Ellipse(Ellipse { matrix, axes: [a, b], derived: [c, d, e] }))
+}
+
+/// Decodes the operands of a compound which may hold so many levels of others.
+fn operands(kind: &'static str, body: &[u8], depth: usize) -> Result<Vec<Shape>, RegionError> {
+    let mut operands = Vec::new();
+    let mut rest = body;
+    while !rest.is_empty() {
+        let truncated = || RegionError::Truncated(kind);
+        let (length, after) = rest.split_first_chunk().ok_or_else(truncated)?;
+        let length = usize::try_from(u64::from_le_bytes(*length)).map_err(|_| truncated())?;
+        let (operand, after) = after.split_at_checked(length).ok_or_else(truncated)?;
+        let depth = depth.checked_sub(1).ok_or(RegionError::Depth)?;
+        operands.push(nested(operand, depth)?);
+        rest = after;
+    }
+    Ok(operands)
+}
+
+/// Puts the operands of an operand of the compound's own kind in its place.
+fn flattened(
+    operands: Vec<Shape>,
+    dissolve: impl Fn(Shape) -> Result<Vec<Shape>, Shape>,
+) -> Vec<Shape> {
+    let mut flattened = Vec::with_capacity(operands.len());
+    for operand in operands {
+        match dissolve(operand) {
+            Ok(inner) => flattened.extend(inner),
+            Err(other) => flattened.push(other),
+        }
+    }
+    flattened
+}
+
+fn point(kind: &'static str, [x, y, z]: [f64; 3]) -> Result<Vector, RegionError> {
+    let point = Vector::new(x, y, z);
+    if point.is_finite() { Ok(point) } else { Err(RegionError::NotFinite(kind)) }
+}
+
+/// The numbers of a body that must have just so many.
+fn all_numbers<const N: usize>(kind: &'static str, body: &[u8]) -> Result<[f64; N], RegionError> {
+    let (chunks, rest) = body.as_chunks::<8>();
+    match <[[u8; 8]; N]>::try_from(chunks) {
+        Ok(numbers) if rest.is_empty() => Ok(numbers.map(f64::from_le_bytes)),
+        _ => Err(length_error(kind, body)),
+    }
+}
+
+fn length_error(kind: &'static str, body: &[u8]) -> RegionError {
+    RegionError::Length { kind, length: body.len() + 1 }
+}
