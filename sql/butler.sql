@@ -154,7 +154,10 @@ begin
         select c.oid from pg_class c
         where c.relnamespace = schema and c.relkind in ('r', 'p')
           and (c.relname in ('dataset_location', 'file_datastore_records')
-               or c.relname like 'collection\_summary\_%')
+               or c.relname like 'collection\_summary\_%'
+               or c.relname = any (array(
+                    select e || suffix from unnest(elements) e,
+                    unnest('{_skypix_overlap,_skypix_overlap_summary}'::name[]) suffix)))
         order by c.relname
     loop
         perform forebay.add_target(relation, on_conflict => 'ignore');

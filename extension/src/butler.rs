@@ -9,8 +9,8 @@
 mod expansion;
 mod known;
 mod lookup;
-mod register;
-mod runs;
+pub mod register;
+pub mod runs;
 mod targets;
 
 use std::collections::{BTreeSet, HashMap};
@@ -28,8 +28,6 @@ use crate::statement::quoted;
 use known::Known;
 use lookup::Repository;
 use register::Definition;
-pub use register::butler_register_types;
-pub use runs::butler_remove_unused_runs;
 
 /// What `forebay.butler_resolve` answers.
 #[derive(Serialize, Default)]

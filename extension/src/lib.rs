@@ -77,9 +77,9 @@ extension_sql_file!(
     requires = [
         "stage",
         "target_api",
-        butler::butler_register_types,
+        butler::register::butler_register_types,
         butler::butler_resolve_staged,
-        butler::butler_remove_unused_runs
+        butler::runs::butler_remove_unused_runs
     ]
 );
 extension_sql_file!(

@@ -111,9 +111,9 @@ async fn a_refused_dataset_takes_only_its_own_event_with_it() -> Result<()> {
             ("23503", "public.dataset_type"),
         ),
         (
-            "unknown run",
-            broken_event(payload(0), 2, |dataset| dataset.reference["run"] = "no/run".into())?,
-            ("23503", "public.collection"),
+            "a known dataset in a new run",
+            broken_event(payload(0), 2, |dataset| dataset.reference["run"] = "new/run".into())?,
+            ("23505", "public.dataset"),
         ),
         (
             "collection that is no run",
@@ -171,7 +171,7 @@ async fn a_refused_dataset_takes_only_its_own_event_with_it() -> Result<()> {
                 dataset.reference["dataset_type_name"] = "difference_image".into();
                 dataset.data_id().insert("detector".into(), 188.into());
             })?,
-            ("23505", "public.dataset"),
+            ("23505", "public.dataset_tags_00000001"),
         ),
         (
             "no UUID",
@@ -215,7 +215,10 @@ async fn a_refused_dataset_takes_only_its_own_event_with_it() -> Result<()> {
     assert_eq!(dead.len(), cases.len(), "{dead:#?}");
     // Neighbours are merged, and of the refused nothing stays.
     repository.wait_until_replayed().await?;
-    butler_sample::check(&repository.database().connect_replica().await?).await?;
+    let replica = repository.database().connect_replica().await?;
+    butler_sample::check(&replica).await?;
+    let run = replica.query("select from collection where name = 'new/run'", &[]).await?;
+    assert!(run.is_empty(), "the run of a refused event is kept");
     writer.stop().await
 }
 

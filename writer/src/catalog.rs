@@ -6,6 +6,8 @@ mod target;
 
 use std::collections::HashMap;
 
+use forebay_butler::Attributes;
+
 pub use column::Column;
 pub use load::CatalogError;
 pub use target::{CopyFormat, OnConflict, Target};
@@ -22,6 +24,7 @@ pub struct Catalog {
     /// `schema.table` → index; none if two tables share the spelling (names may hold dots).
     by_name: HashMap<String, Option<TargetIndex>>,
     by_relation: HashMap<u32, TargetIndex>,
+    butler: Attributes,
 }
 
 impl Catalog {
@@ -39,6 +42,17 @@ impl Catalog {
         }
         catalog.targets = targets;
         catalog
+    }
+
+    /// The same catalog, with what the Butler repository that is written says of itself.
+    #[must_use]
+    pub fn with_butler(self, butler: Attributes) -> Self {
+        Self { butler, ..self }
+    }
+
+    /// What the Butler repository that is written says of itself; nothing if none is.
+    pub fn butler(&self) -> &Attributes {
+        &self.butler
     }
 
     /// The target of this name, spelt `schema.table` without quotes, if it is registered.

@@ -100,14 +100,6 @@ fn staging_of(stagings: &[Staging], relation: u32) -> Result<&Staging, DatabaseE
     })
 }
 
-/// The targets that have rows, and those that the format's resolve fills from them.
 fn relations(decoder: &Decoder, targets: &[TargetIndex]) -> Vec<u32> {
-    let mut targets = targets.to_vec();
-    let resolve = decoder.format.resolve();
-    if resolve.is_some_and(|resolve| targets.contains(&resolve.refs)) {
-        targets.extend(decoder.format.extra_relations());
-    }
-    targets.sort_unstable();
-    targets.dedup();
-    targets.into_iter().map(|target| decoder.catalog.target(target).relation()).collect()
+    targets.iter().map(|target| decoder.catalog.target(*target).relation()).collect()
 }

@@ -10,7 +10,7 @@ use crate::event_batch::EventBatch;
 use crate::position::{Offset, Partition, Topic};
 use crate::record::Record;
 
-pub use butler::{butler, butler_catalog, butler_event, sample};
+pub use butler::{butler, butler_catalog, butler_event, butler_region, sample};
 
 /// A target `schema.table` of these columns, which are numbered from 1.
 pub fn target(name: &str, key: &[&str], on_conflict: &str, columns: &[(&str, Type)]) -> Target {

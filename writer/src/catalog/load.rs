@@ -1,11 +1,17 @@
 //! Reads the catalog from the database.
 
+use std::collections::BTreeMap;
+
+use forebay_butler::Attributes;
+use tokio_postgres::types::Json;
 use tokio_postgres::{Client, Row};
 
 use super::{Catalog, Column, Target};
+use crate::decode::FormatConfig;
 use crate::encode::{Shape, Value};
 
 const LOAD: &str = include_str!("load.sql");
+const BUTLER: &str = "select forebay.butler_repository($1)";
 const ENCODING: &str = "select pg_catalog.getdatabaseencoding()::pg_catalog.text";
 
 /// Why the catalog could not be loaded.
@@ -20,8 +26,20 @@ pub enum CatalogError {
 }
 
 impl Catalog {
-    /// Loads all registered targets.
-    pub async fn load(client: &Client) -> Result<Self, CatalogError> {
+    /// Loads all registered targets, and what the format has to know beside them.
+    pub async fn load(client: &Client, format: &FormatConfig) -> Result<Self, CatalogError> {
+        let catalog = Self::load_targets(client).await?;
+        let FormatConfig::Butler { schema, .. } = format else { return Ok(catalog) };
+        if catalog.find(&format!("{schema}.dataset")).is_none() {
+            return Ok(catalog);
+        }
+        let row = client.query_one(BUTLER, &[schema]).await?;
+        let attributes: Option<Json<BTreeMap<String, String>>> = row.try_get(0)?;
+        let attributes = attributes.map(|Json(attributes)| attributes).unwrap_or_default();
+        Ok(catalog.with_butler(Attributes::new(attributes)))
+    }
+
+    async fn load_targets(client: &Client) -> Result<Self, CatalogError> {
         let encoding: String = client.query_one(ENCODING, &[]).await?.try_get(0)?;
         if encoding != "UTF8" {
             return Err(CatalogError::Encoding(encoding));

@@ -30,7 +30,7 @@ pub async fn look(config: &Config) -> Vec<Finding> {
             return findings;
         }
     }
-    match Catalog::load(session.client()).await {
+    match Catalog::load(session.client(), &config.format).await {
         Ok(catalog) => findings.extend(targets(config, &catalog, &place)),
         Err(error) => findings.push(Finding::problem(&place, Failure::from(error))),
     }

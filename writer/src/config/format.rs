@@ -33,6 +33,7 @@ pub(super) fn format(reader: &mut Reader<'_>) -> Option<FormatConfig> {
     let unavailable_value = value::text(reader, SECTION, "unavailable_value");
     let schema = value::text(reader, SECTION, "schema");
     let datastore_name = value::text(reader, SECTION, "datastore_name");
+    let convertible = value::list(reader, SECTION, "convertible_storage_classes");
     match kind? {
         Kind::Rows => Some(FormatConfig::Rows),
         Kind::Flat => {
@@ -64,6 +65,7 @@ pub(super) fn format(reader: &mut Reader<'_>) -> Option<FormatConfig> {
             schema: schema.unwrap_or_else(|| "public".to_owned()),
             datastore_name: datastore_name
                 .unwrap_or_else(|| "FileDatastore@<butlerRoot>".to_owned()),
+            convertible: pairs(reader, &convertible.unwrap_or_default())?,
         }),
     }
 }
@@ -90,4 +92,26 @@ fn rules(reader: &mut Reader<'_>, texts: &[String]) -> Option<Vec<TableRule>> {
         );
     }
     rules.into_iter().collect::<Result<_, _>>().ok()
+}
+
+/// Pairs of storage classes, each as `A = B`.
+fn pairs(reader: &mut Reader<'_>, texts: &[String]) -> Option<Vec<[String; 2]>> {
+    let mut pairs = Vec::with_capacity(texts.len());
+    for text in texts {
+        let classes = text.split_once('=').map(|(one, other)| [one.trim(), other.trim()]);
+        let is_name = |name: &&str| !name.is_empty() && !name.contains([' ', '=']);
+        match classes.filter(|classes| classes.iter().all(is_name)) {
+            Some(classes) => pairs.push(classes.map(str::to_owned)),
+            None => {
+                let place = reader.setting(SECTION, "convertible_storage_classes")?.place;
+                reader.problem(
+                    place,
+                    format!("format.convertible_storage_classes has \"{text}\""),
+                    "write \"DataFrame = ArrowTable\"",
+                );
+                return None;
+            }
+        }
+    }
+    Some(pairs)
 }

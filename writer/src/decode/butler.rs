@@ -21,7 +21,7 @@ use crate::record::Record;
 use crate::rejection::{Rejection, SqlState};
 
 use dataset::DatasetWriter;
-use dataset_type::StorageClasses;
+use dataset_type::Definitions;
 use repository::Repository;
 
 /// The format `butler` into one repository.
@@ -29,6 +29,8 @@ use repository::Repository;
 pub struct Butler {
     repository: Repository,
     datastore_name: String,
+    /// With a blank between, both ways.
+    convertible: Vec<String>,
 }
 
 /// What `forebay.butler_resolve` has to be told.
@@ -38,6 +40,8 @@ pub struct ButlerResolve {
     pub schema: String,
     /// The target whose rows it takes: `forebay.butler_ref`.
     pub refs: TargetIndex,
+    /// Pairs of storage classes that may stand for each other, with a blank between.
+    pub convertible: Vec<String>,
 }
 
 impl Butler {
@@ -45,20 +49,26 @@ impl Butler {
     pub(super) fn new(
         schema: &str,
         datastore_name: &str,
+        convertible: &[[String; 2]],
         catalog: &Catalog,
     ) -> Result<Self, FormatError> {
         let repository = Repository::find(schema, catalog)?;
-        Ok(Self { repository, datastore_name: datastore_name.to_owned() })
-    }
-
-    /// The targets that resolving fills.
-    pub(super) fn extra_relations(&self) -> &[TargetIndex] {
-        self.repository.resolved()
+        let both_ways =
+            |[one, other]: &[String; 2]| [format!("{one} {other}"), format!("{other} {one}")];
+        Ok(Self {
+            repository,
+            datastore_name: datastore_name.to_owned(),
+            convertible: convertible.iter().flat_map(both_ways).collect(),
+        })
     }
 
     /// What resolving needs.
     pub(super) fn resolve(&self) -> ButlerResolve {
-        ButlerResolve { schema: self.repository.schema().to_owned(), refs: self.repository.refs() }
+        ButlerResolve {
+            schema: self.repository.schema().to_owned(),
+            refs: self.repository.refs(),
+            convertible: self.convertible.clone(),
+        }
     }
 
     /// Writes the event's dimension records, then its datasets.
@@ -73,10 +83,12 @@ impl Butler {
         })?;
         let event = Event::read(utf8(payload)?)?;
         dimension_record::write_all(catalog, &self.repository, event.dimension_records, rows)?;
-        let storage_classes = StorageClasses::read(event.dataset_types)?;
+        let universe = self.repository.universe();
+        let definitions = Definitions::read(event.dataset_types, universe)?;
         let refs = self.repository.refs();
+        let target = catalog.target(refs);
         let mut datasets =
-            DatasetWriter::new(refs, catalog.target(refs), &storage_classes, &self.datastore_name);
+            DatasetWriter::new(refs, target, universe, &definitions, &self.datastore_name);
         datasets.write_all(event.datasets, rows)
     }
 }

@@ -1,7 +1,7 @@
 //! The formats that messages can have.
 
 use super::{Butler, ButlerResolve, Debezium, DebeziumConfig, Flat, RowWriter, Rows};
-use crate::catalog::{Catalog, TargetIndex};
+use crate::catalog::Catalog;
 use crate::record::Record;
 use crate::rejection::Rejection;
 
@@ -23,6 +23,8 @@ pub enum FormatConfig {
         schema: String,
         /// What `dataset_location.datastore_name` is.
         datastore_name: String,
+        /// Storage classes of which either may stand for the other.
+        convertible: Vec<[String; 2]>,
     },
 }
 
@@ -58,6 +60,14 @@ pub enum FormatError {
         "schema {0} has no registered Butler table; register them with forebay.butler_add_targets"
     )]
     NoButler(String),
+    /// The repository is of a kind that is not known.
+    #[error("the Butler repository in schema {schema} is not supported: {}", .problems.join("; "))]
+    UnsupportedButler {
+        /// The repository's schema.
+        schema: String,
+        /// What is not as it must be.
+        problems: Vec<String>,
+    },
 }
 
 impl Format {
@@ -67,8 +77,9 @@ impl Format {
             FormatConfig::Flat { table } => Self::Flat(Flat::new(table, catalog)?),
             FormatConfig::Rows => Self::Rows(Rows),
             FormatConfig::Debezium(config) => Self::Debezium(Debezium::new(config, catalog)?),
-            FormatConfig::Butler { schema, datastore_name } => {
-                Self::Butler(Box::new(Butler::new(schema, datastore_name, catalog)?))
+            FormatConfig::Butler { schema, datastore_name, convertible } => {
+                let butler = Butler::new(schema, datastore_name, convertible, catalog)?;
+                Self::Butler(Box::new(butler))
             }
         })
     }
@@ -85,14 +96,6 @@ impl Format {
             Self::Rows(format) => format.decode(catalog, record, rows),
             Self::Debezium(debezium) => debezium.decode(catalog, record, rows),
             Self::Butler(butler) => butler.decode(catalog, record, rows),
-        }
-    }
-
-    /// Targets that no event has rows of, but the format's resolve does: they are staged too.
-    pub fn extra_relations(&self) -> Vec<TargetIndex> {
-        match self {
-            Self::Flat(_) | Self::Rows(_) | Self::Debezium(_) => Vec::new(),
-            Self::Butler(butler) => butler.extra_relations().to_vec(),
         }
     }
 

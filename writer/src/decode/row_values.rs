@@ -45,6 +45,11 @@ impl<'a> RowValues<'a> {
         &mut self.values
     }
 
+    /// What was read, as for [`values_mut`](Self::values_mut), to be kept.
+    pub fn into_values(self) -> Vec<Option<Json<'a>>> {
+        self.values
+    }
+
     /// The first column that was not named.
     pub fn missing<'t>(&self, target: &'t Target) -> Option<&'t Column> {
         let mut columns = target.columns().iter().zip(&self.values);

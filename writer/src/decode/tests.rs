@@ -203,7 +203,7 @@ fn formats_need_their_targets() {
     assert!(matches!(flat("public.x"), Err(FormatError::UnknownTarget(_))));
     assert!(flat("public.place").is_ok());
     assert!(matches!(flat("forebay.butler_ref"), Err(FormatError::Unsupported { .. })));
-    assert!(flat("public.sensor").is_ok_and(|format| format.extra_relations().is_empty()));
+    assert!(flat("public.sensor").is_ok_and(|format| format.resolve().is_none()));
 }
 
 /// Decodes bytes in every format; whatever comes of it must be a readable COPY, and nothing at all

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use forebay_butler::Attributes;
 use tokio_postgres::types::Type;
 
 use super::target;
@@ -35,7 +36,8 @@ pub fn sample() -> String {
 /// The format `butler` into schema `public`.
 pub fn butler(catalog: &Catalog) -> Format {
     let datastore_name = "FileDatastore@<butlerRoot>".to_owned();
-    let config = FormatConfig::Butler { schema: "public".into(), datastore_name };
+    let convertible = Vec::new();
+    let config = FormatConfig::Butler { schema: "public".into(), datastore_name, convertible };
     Format::new(&config, catalog).unwrap()
 }
 
@@ -54,7 +56,8 @@ pub fn butler_catalog() -> Catalog {
     for statement in SCHEMA.split("CREATE TABLE public.").skip(1) {
         let (table, rest) = statement.split_once(" (\n").unwrap();
         let table = unquoted(table);
-        if NO_TARGETS.contains(&table) || table.contains("_overlap") {
+        let is_between_elements = table.contains("_overlap") && !table.contains("_skypix_overlap");
+        if NO_TARGETS.contains(&table) || is_between_elements {
             continue;
         }
         let (columns, _) = rest.split_once("\n);").unwrap();
@@ -66,11 +69,25 @@ pub fn butler_catalog() -> Catalog {
     let mut refs = vec![("id", Type::UUID)];
     refs.extend(["dataset_type", "run"].map(|name| (name, Type::TEXT)));
     refs.push(("data_id", Type::JSONB));
+    refs.extend(["storage_class", "dimensions"].map(|name| (name, Type::TEXT)));
+    refs.extend([("is_calibration", Type::BOOL), ("file", Type::INT4)]);
     refs.extend(
-        ["storage_class", "datastore_name", "path", "formatter"].map(|name| (name, Type::TEXT)),
+        ["file_dataset_type", "file_storage_class", "datastore_name", "path", "formatter"]
+            .map(|name| (name, Type::TEXT)),
     );
     targets.push(target("forebay.butler_ref", &[], "resolve", &refs));
-    Catalog::new(targets)
+    Catalog::new(targets).with_butler(attributes())
+}
+
+/// What the repository says of itself.
+fn attributes() -> Attributes {
+    let (_, rows) = SCHEMA.split_once("COPY public.butler_attributes").unwrap();
+    let lines = rows.lines().skip(1).take_while(|line| *line != "\\.");
+    let pair = |line: &str| {
+        let (name, value) = line.split_once('\t').unwrap();
+        (name.to_owned(), value.replace("\\\\", "\\"))
+    };
+    Attributes::new(lines.map(pair).collect())
 }
 
 fn column(line: &str) -> (&str, Type) {
@@ -94,9 +111,18 @@ fn unquoted(name: &str) -> &str {
     name.trim().trim_matches('"')
 }
 
+/// The region of the event's visit: a small triangle on the equator.
+pub fn butler_region() -> Vec<u8> {
+    let (sine, cosine) = 0.001f64.sin_cos();
+    let vertices = [[1.0, 0.0, 0.0], [cosine, sine, 0.0], [cosine, 0.0, sine]];
+    let coordinates = vertices.iter().flatten().flat_map(|coordinate| coordinate.to_le_bytes());
+    b"p".iter().copied().chain(coordinates).collect()
+}
+
 /// A small event with something of everything.
 pub fn butler_event() -> String {
-    let region = format!("70{}", "000000000000f03f".repeat(9));
+    let region = butler_region();
+    let region: String = region.iter().map(|byte| format!("{byte:02x}")).collect();
     format!(
         r#"{{"type":"pp-output","extra":[1],
         "dimension_records":[
@@ -108,17 +134,17 @@ pub fn butler_event() -> String {
             "zenith_angle":1.5e1,"region":"{region}","timespan":[5,4102444800000000000]}}}},
           {{"definition":"day_obs","record":{{"instrument":"Cam","id":20250101,"timespan":null}}}}
         ],
-        "dataset_types":[{{"name":"image","storageClass":"ExposureF","dimensions":["visit"]}},
+        "dataset_types":[{{"name":"image","storageClass":"ExposureF","dimensions":["visit","detector"]}},
           {{"name":"unused","storageClass":"X","dimensions":[]}}],
         "datasets":[
           {{"refs":{{
             "B77221EB093C525A81CDDE37F57472B9":{{"dataset_type_name":"image","run":"r/1","extra":0,
-              "data_id":{{"instrument":"Cam","visit":100.0,"has":true}}}},
+              "data_id":{{"instrument":"Cam","visit":100.0,"detector":true}}}},
             "urn:uuid:2d76fb77-8d9b-543e-bdfa-09ac9066df65":{{"dataset_type_name":"other",
               "run":"r/1","data_id":{{}}}}}},
             "path":"a/b c.fits","formatter":"lsst.F","extra":null}},
           {{"refs":{{"00000000-0000-0000-0000-000000000001":{{"dataset_type_name":"other",
-            "run":"r/2","data_id":{{"group":"g\"1"}}}}}},"path":"c","formatter":"lsst.G"}}
+            "run":"r/2","data_id":{{"group":"g\"1","instrument":"Cam"}}}}}},"path":"c","formatter":"lsst.G"}}
         ]}}"#
     )
 }

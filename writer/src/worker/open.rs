@@ -37,7 +37,7 @@ pub async fn open_database(surroundings: &Surroundings, name: &str) -> Result<Da
     if surroundings.observe(server)? {
         warn!("a failover: the database is at {server} now");
     }
-    let catalog = Catalog::load(session.client()).await?;
+    let catalog = Catalog::load(session.client(), &config.format).await?;
     let format = Format::new(&config.format, &catalog)?;
     if health.up(Component::Database) {
         info!(database = %config.database.dsn, "connected to the database");

@@ -10,7 +10,7 @@ use crate::failpoint;
 use crate::failure::Failure;
 use crate::merge::merge;
 use crate::reject::Rejected;
-use crate::resolve::resolve;
+use crate::resolve::{RefusedTypes, finish, register, resolve};
 use crate::retry::Place;
 use crate::session::Commit;
 use crate::stage::stage;
@@ -40,17 +40,26 @@ impl Worker {
 
         let mut started = Instant::now();
         let mut lap = || std::mem::replace(&mut started, Instant::now()).elapsed();
-        let mut staged = stage(session, decoder, batch).await?;
-        steps.stage = lap();
-        let mut resolved = resolve(session, decoder, &staged).await?;
+        let mut refused_types = RefusedTypes::default();
+        let (mut staged, mut resolved) = loop {
+            let staged = stage(session, decoder, batch).await?;
+            steps.stage += lap();
+            let resolved = resolve(session, decoder, &staged, &refused_types).await?;
+            steps.resolve += lap();
+            if resolved.unregistered.is_empty() {
+                break (staged, resolved);
+            }
+            session.roll_back(Place::Resolve).await?;
+            register(session, decoder, resolved.unregistered, &mut refused_types).await?;
+        };
         resolved.rejected.append(&mut staged.refused);
-        steps.resolve = lap();
         failpoint::hit(failpoint::STAGE_BEFORE_MERGE).await;
         lap();
         let claim = &self.claim;
         let answer =
             merge(session, source, claim, decoder, &positions, &staged, &resolved, suspected);
         let mut answer = answer.await?;
+        finish(session, &resolved).await?;
         steps.merge = lap();
         rejected.add(std::mem::take(&mut resolved.rejected));
         rejected.add(std::mem::take(&mut answer.rejected));

@@ -3,10 +3,11 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
+use forebay_butler::Universe;
 use uuid::Uuid;
 
-use super::data_id::encode_data_id;
-use super::dataset_type::StorageClasses;
+use super::data_id::DataIds;
+use super::dataset_type::Definitions;
 use super::path::check_path;
 use super::required;
 use crate::catalog::{Target, TargetIndex};
@@ -19,28 +20,38 @@ use crate::rejection::{Rejection, SqlState};
 pub(super) struct DatasetWriter<'a> {
     refs: TargetIndex,
     target: &'a Target,
-    storage_classes: &'a StorageClasses<'a>,
+    definitions: &'a Definitions<'a>,
     datastore_name: &'a str,
+    data_ids: DataIds<'a>,
     seen: HashSet<Uuid>,
 }
 
 /// What the references of a file have in common.
 struct File<'a> {
+    number: i32,
     path: Cow<'a, str>,
     formatter: Cow<'a, str>,
-    /// Of the first reference's dataset type, if the event defines that.
+    first: Option<FirstRef<'a>>,
+}
+
+/// What the first reference of a file says for all of them.
+struct FirstRef<'a> {
+    run: Cow<'a, str>,
+    dataset_type: Cow<'a, str>,
+    /// If the event defines that type.
     storage_class: Option<&'a str>,
-    run: Option<Cow<'a, str>>,
 }
 
 impl<'a> DatasetWriter<'a> {
     pub fn new(
         refs: TargetIndex,
         target: &'a Target,
-        storage_classes: &'a StorageClasses<'a>,
+        universe: &'a Universe,
+        definitions: &'a Definitions<'a>,
         datastore_name: &'a str,
     ) -> Self {
-        Self { refs, target, storage_classes, datastore_name, seen: HashSet::new() }
+        let data_ids = DataIds::new(universe);
+        Self { refs, target, definitions, datastore_name, data_ids, seen: HashSet::new() }
     }
 
     /// Writes the references of all files, in their order.
@@ -50,12 +61,17 @@ impl<'a> DatasetWriter<'a> {
         rows: &mut RowWriter<'_>,
     ) -> Result<(), Rejection> {
         visit_array(datasets.text(), |index, dataset| {
-            self.write_file(dataset, rows)
+            self.write_file(index, dataset, rows)
                 .map_err(|rejection| rejection.within(format_args!("datasets[{index}]")))
         })
     }
 
-    fn write_file(&mut self, dataset: Json<'a>, rows: &mut RowWriter<'_>) -> Result<(), Rejection> {
+    fn write_file(
+        &mut self,
+        index: usize,
+        dataset: Json<'a>,
+        rows: &mut RowWriter<'_>,
+    ) -> Result<(), Rejection> {
         let (mut refs, mut path, mut formatter) = (None, None, None);
         visit_object(dataset.text(), |key, value| match &*key {
             "refs" => set_once(&mut refs, "refs", value),
@@ -77,12 +93,13 @@ impl<'a> DatasetWriter<'a> {
         if formatter.is_empty() {
             return Err(Rejection::new(SqlState::INVALID_PARAMETER_VALUE, "formatter is empty"));
         }
-        let mut file = File { path, formatter, storage_class: None, run: None };
+        let number = i32::try_from(index).map_err(|_| malformed("too many files"))?;
+        let mut file = File { number, path, formatter, first: None };
         visit_object(refs.text(), |id, reference| {
             self.write_ref(&id, reference, &mut file, rows)
                 .map_err(|rejection| rejection.within(format_args!("refs[{id:?}]")))
         })?;
-        match file.run {
+        match file.first {
             Some(_) => Ok(()),
             None => Err(malformed("refs is empty")),
         }
@@ -112,34 +129,52 @@ impl<'a> DatasetWriter<'a> {
                 format!("dataset {id} comes twice in the event"),
             ));
         }
-        match &file.run {
-            None => {
-                file.storage_class = self.storage_classes.get(&dataset_type);
-                file.run = Some(run.clone());
-            }
-            Some(first) if *first != run => {
-                return Err(malformed(format!(
-                    "a file has datasets in runs {first:?} and {run:?}"
-                )));
-            }
-            Some(_) => {}
+        let definition = self.definitions.get(&dataset_type)?;
+        let first = file.first.get_or_insert_with(|| FirstRef {
+            run: run.clone(),
+            dataset_type: dataset_type.clone(),
+            storage_class: definition.map(|definition| &*definition.storage_class),
+        });
+        if first.run != run {
+            let first = &first.run;
+            let message = format!("a file has datasets in runs {first:?} and {run:?}");
+            return Err(malformed(message));
         }
+        let data_ids = &mut self.data_ids;
         // In the order of REF_COLUMNS, which the target was checked for.
         rows.row(self.refs, self.target, Op::Upsert, None, |position, _, out| {
             match position {
                 0 => field::fixed(id.as_bytes(), out),
                 1 => return encode_text(&dataset_type, out),
                 2 => return encode_text(&run, out),
-                3 => return encode_data_id(data_id, out),
-                4 => match file.storage_class {
-                    Some(class) => return encode_text(class, out),
+                3 => return data_ids.encode(data_id, out),
+                4 => return text_or_null(definition.map(|known| &*known.storage_class), out),
+                5 => {
+                    let dimensions = definition.map(|known| known.dimensions.as_deref());
+                    return text_or_null(dimensions.and_then(Result::ok), out);
+                }
+                6 => match definition {
+                    Some(known) => field::fixed(&[u8::from(known.is_calibration)], out),
                     None => field::null(out),
                 },
-                5 => return encode_text(self.datastore_name, out),
-                6 => return encode_text(&file.path, out),
+                7 => field::fixed(&file.number.to_be_bytes(), out),
+                8 => return encode_text(&first.dataset_type, out),
+                9 => return text_or_null(first.storage_class, out),
+                10 => return encode_text(self.datastore_name, out),
+                11 => return encode_text(&file.path, out),
                 _ => return encode_text(&file.formatter, out),
             }
             Ok(())
         })
+    }
+}
+
+fn text_or_null(text: Option<&str>, out: &mut Vec<u8>) -> Result<(), Rejection> {
+    match text {
+        Some(text) => encode_text(text, out),
+        None => {
+            field::null(out);
+            Ok(())
+        }
     }
 }

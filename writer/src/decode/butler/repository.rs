@@ -2,57 +2,81 @@
 
 use std::collections::HashMap;
 
+use forebay_butler::{Element, Universe};
+
 use super::super::FormatError;
-use crate::catalog::{Catalog, Column, OnConflict, Target, TargetIndex};
+use crate::catalog::{Catalog, Column, Target, TargetIndex};
 
 /// Where datasets are staged.
 const REFS: &str = "forebay.butler_ref";
 
 /// The columns of [`REFS`] that this writer fills.
-const REF_COLUMNS: [&str; 8] = [
+const REF_COLUMNS: [&str; 13] = [
     "id",
     "dataset_type",
     "run",
     "data_id",
     "storage_class",
+    "dimensions",
+    "is_calibration",
+    "file",
+    "file_dataset_type",
+    "file_storage_class",
     "datastore_name",
     "path",
     "formatter",
 ];
 
+/// Tables that datasets end in, beside those that follow from dimensions.
+const DATASET_TABLES: [&str; 4] =
+    ["dataset", "dataset_location", "file_datastore_records", "collection_summary_dataset_type"];
+
 /// The registered targets of the repository in one schema, by the part that they play.
 #[derive(Debug, Clone)]
 pub(super) struct Repository {
     schema: String,
-    elements: HashMap<String, TargetIndex>,
-    resolved: Vec<TargetIndex>,
+    universe: Universe,
+    elements: HashMap<String, ElementTargets>,
     refs: TargetIndex,
+}
+
+/// Where the records of a dimension element go.
+#[derive(Debug, Clone)]
+pub(super) struct ElementTargets {
+    /// The element's own table.
+    pub records: TargetIndex,
+    /// The positions there of the columns that identify a record, by the dimensions that they stand
+    /// for.
+    pub key: Vec<(String, usize)>,
+    /// Of a spatial element: the pixels that its regions overlap, and the position of the region.
+    pub overlap: Option<(TargetIndex, usize)>,
+    /// Of a governor: which pixels the overlaps of each of its spatial elements are in.
+    pub summaries: Vec<TargetIndex>,
 }
 
 impl Repository {
     /// Finds the targets, and checks that they can be written.
     pub fn find(schema: &str, catalog: &Catalog) -> Result<Self, FormatError> {
         let refs = find_refs(catalog)?;
-        let mut elements = HashMap::new();
-        let mut resolved = Vec::new();
-        for (index, target) in catalog.targets().filter(|(_, target)| target.schema() == schema) {
-            if is_resolved(target.name()) {
-                resolved.push(index);
-            } else if is_element(target) {
-                check(target)?;
-                elements.insert(target.name().to_owned(), index);
-            }
-        }
-        if elements.is_empty() && resolved.is_empty() {
+        if catalog.find(&format!("{schema}.dataset")).is_none() {
             return Err(FormatError::NoButler(schema.to_owned()));
         }
-        for table in ["dataset", "dataset_location", "file_datastore_records"] {
-            let name = format!("{schema}.{table}");
-            if catalog.find(&name).is_none() {
-                return Err(FormatError::UnknownTarget(name));
+        let problems = catalog.butler().problems();
+        let universe = match catalog.butler().universe() {
+            Ok(universe) if problems.is_empty() => universe,
+            _ => {
+                return Err(FormatError::UnsupportedButler { schema: schema.to_owned(), problems });
             }
+        };
+        for table in DATASET_TABLES {
+            registered(catalog, schema, table)?;
         }
-        Ok(Self { schema: schema.to_owned(), elements, resolved, refs })
+        let mut elements = HashMap::new();
+        for element in universe.elements().filter(|element| element.has_table) {
+            let targets = ElementTargets::find(schema, catalog, &universe, element)?;
+            elements.insert(element.name.clone(), targets);
+        }
+        Ok(Self { schema: schema.to_owned(), universe, elements, refs })
     }
 
     /// The schema's name.
@@ -60,19 +84,53 @@ impl Repository {
         &self.schema
     }
 
-    /// The target that has the records of this dimension element, if it is registered.
-    pub fn element(&self, name: &str) -> Option<TargetIndex> {
-        self.elements.get(name).copied()
+    /// Its dimensions.
+    pub fn universe(&self) -> &Universe {
+        &self.universe
     }
 
-    /// The targets that datasets end in.
-    pub fn resolved(&self) -> &[TargetIndex] {
-        &self.resolved
+    /// Where the records of this dimension element go; none if it has no table.
+    pub fn element(&self, name: &str) -> Option<&ElementTargets> {
+        self.elements.get(name)
     }
 
     /// The target in which datasets are staged.
     pub fn refs(&self) -> TargetIndex {
         self.refs
+    }
+}
+
+impl ElementTargets {
+    fn find(
+        schema: &str,
+        catalog: &Catalog,
+        universe: &Universe,
+        element: &Element,
+    ) -> Result<Self, FormatError> {
+        let records = registered(catalog, schema, &element.name)?;
+        let target = catalog.target(records);
+        let mut key = Vec::new();
+        for dimension in universe.own_required(element) {
+            let own = element.keys.first().filter(|_| dimension.name == element.name);
+            let column = own.map_or(&dimension.name, |key| &key.name);
+            key.push((dimension.name.clone(), position(target, column)?));
+        }
+        let overlap = if element.is_spatial {
+            let table = format!("{}_skypix_overlap", element.name);
+            Some((registered(catalog, schema, &table)?, position(target, "region")?))
+        } else {
+            None
+        };
+        let is_governed = |spatial: &&Element| {
+            spatial.is_spatial
+                && element.is_governor
+                && universe.governor(spatial).is_some_and(|governor| governor.name == element.name)
+        };
+        let summary = |spatial: &Element| {
+            registered(catalog, schema, &format!("{}_skypix_overlap_summary", spatial.name))
+        };
+        let summaries = universe.elements().filter(is_governed).map(summary);
+        Ok(Self { records, key, overlap, summaries: summaries.collect::<Result<_, _>>()? })
     }
 }
 
@@ -87,6 +145,18 @@ fn find_refs(catalog: &Catalog) -> Result<TargetIndex, FormatError> {
         return Err(unsupported(target, &reason));
     }
     Ok(index)
+}
+
+fn registered(catalog: &Catalog, schema: &str, table: &str) -> Result<TargetIndex, FormatError> {
+    let name = format!("{schema}.{table}");
+    let index = catalog.find(&name).ok_or(FormatError::UnknownTarget(name))?;
+    check(catalog.target(index))?;
+    Ok(index)
+}
+
+fn position(target: &Target, column: &str) -> Result<usize, FormatError> {
+    let found = target.columns().iter().position(|one| one.name == column);
+    found.ok_or_else(|| unsupported(target, &format!("it has no column \"{column}\"")))
 }
 
 /// The format writes no other values than those that have an encoder.
@@ -108,24 +178,4 @@ fn unsupported(target: &Target, reason: &str) -> FormatError {
         target: target.qualified_name().to_owned(),
         reason: reason.to_owned(),
     }
-}
-
-/// Whether this is a table that datasets end in.
-fn is_resolved(table: &str) -> bool {
-    matches!(table, "dataset" | "dataset_location" | "file_datastore_records")
-        || table.starts_with("dataset_tags_")
-        || table.starts_with("collection_summary_")
-}
-
-/// Whether this can be the table of a dimension element: no table of the registry itself, nor one
-/// that follows from the records of others.
-fn is_element(target: &Target) -> bool {
-    let name = target.name();
-    let is_of_registry = ["butler_", "collection", "dataset", "dimension_graph_", "opaque_"]
-        .iter()
-        .any(|prefix| name.starts_with(prefix))
-        || name == "run"
-        || name.ends_with("_overlap")
-        || name.ends_with("_overlap_summary");
-    *target.on_conflict() == OnConflict::Ignore && !is_of_registry
 }

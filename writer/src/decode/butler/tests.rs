@@ -1,10 +1,14 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
+use forebay_butler::Attributes;
+
 use crate::catalog::Catalog;
 use crate::decode::{Format, FormatConfig, FormatError};
+use crate::sphgeom::Region;
 use crate::testing::{
-    butler, butler_catalog, butler_event, copied, decode, decode_keyed, plain_catalog, sqlstate,
+    butler, butler_catalog, butler_event, butler_region, copied, decode, decode_keyed,
+    plain_catalog, sqlstate,
 };
 
 /// The SQLSTATE that the event gets when `from` in it is replaced.
@@ -21,6 +25,10 @@ fn outcome(event: &str) -> &'static str {
 
 fn text(text: &str) -> Option<Vec<u8>> {
     Some(text.as_bytes().to_vec())
+}
+
+fn int4(value: i32) -> Option<Vec<u8>> {
+    Some(value.to_be_bytes().to_vec())
 }
 
 fn int8(value: i64) -> Option<Vec<u8>> {
@@ -58,13 +66,52 @@ fn dimension_records_are_rows_of_their_elements() {
     ];
     assert_eq!(visit[0].fields[..12], expected);
     let region = STANDARD.decode(visit[0].fields[12].as_ref().unwrap()).unwrap();
-    let mut expected = vec![b'p'];
-    expected.extend_from_slice(&1f64.to_le_bytes().repeat(9));
-    assert_eq!(region, expected);
+    assert_eq!(region, butler_region());
     let mut timespan = vec![0x12, 0, 0, 0, 8];
     timespan.extend_from_slice(&5i64.to_be_bytes());
     assert_eq!(visit[0].fields[13], Some(timespan));
     assert_eq!(copied(&batch, &catalog, "public.day_obs")[0].fields[2], None);
+}
+
+#[test]
+fn regions_and_governors_have_rows_of_their_own() {
+    let catalog = butler_catalog();
+    let batch = decode(&butler(&catalog), &catalog, butler_event().as_bytes());
+    let pixels = Region::decode(&butler_region()).unwrap().envelope(7).unwrap();
+    let pixels: Vec<_> = pixels.pixels().collect();
+    assert!(!pixels.is_empty());
+    let overlaps = copied(&batch, &catalog, "public.visit_skypix_overlap");
+    assert_eq!(overlaps.len(), pixels.len());
+    for (overlap, pixel) in overlaps.iter().zip(pixels) {
+        let level = Some(7i16.to_be_bytes().to_vec());
+        let pixel = int8(pixel.cast_signed());
+        let expected = [text("htm"), level, text("Cam"), int8(100), pixel];
+        assert_eq!(overlap.fields, expected);
+    }
+    for summary in ["public.patch_skypix_overlap_summary", "public.tract_skypix_overlap_summary"] {
+        let summary = copied(&batch, &catalog, summary);
+        assert_eq!(summary.len(), 1);
+        assert_eq!(summary[0].fields[2], text("S"));
+    }
+    assert!(copied(&batch, &catalog, "public.visit_skypix_overlap_summary").is_empty());
+}
+
+#[test]
+fn of_records_with_one_key_the_last_counts() {
+    let catalog = butler_catalog();
+    let record = |tract_max| {
+        format!(
+            r#"{{"definition":"skymap","record":{{"name":"S","hash":"00","tract_max":{tract_max},
+            "patch_nx_max":1,"patch_ny_max":1}}}}"#
+        )
+    };
+    let (first, last) = (record(1), record(2));
+    let event =
+        format!(r#"{{"type":"pp-output","dimension_records":[{first},{last}],"datasets":[]}}"#);
+    let batch = decode(&butler(&catalog), &catalog, event.as_bytes());
+    let rows = copied(&batch, &catalog, "public.skymap");
+    assert_eq!(rows.len(), 1);
+    assert_eq!(rows[0].fields[2], int8(2));
 }
 
 #[test]
@@ -81,14 +128,19 @@ fn datasets_are_staged_as_references() {
             "00000000-0000-0000-0000-000000000001"
         ]
     );
-    assert_eq!(refs.iter().map(|row| row.row).collect::<Vec<_>>(), [3, 4, 5]);
+    assert_eq!(refs.iter().map(|row| row.row).collect::<Vec<_>>(), [9, 10, 11]);
     let datastore = text("FileDatastore@<butlerRoot>");
     let expected = [
         // The storage class is that of the file's first reference, for all of them.
         vec![
             text("image"),
             text("r/1"),
-            text("\x01{\"instrument\":\"Cam\",\"visit\":100,\"has\":1}"),
+            text("\x01{\"instrument\":\"Cam\",\"visit\":100,\"detector\":1}"),
+            text("ExposureF"),
+            text("instrument,detector,visit"),
+            Some(vec![0]),
+            int4(0),
+            text("image"),
             text("ExposureF"),
             datastore.clone(),
             text("a/b c.fits"),
@@ -98,6 +150,11 @@ fn datasets_are_staged_as_references() {
             text("other"),
             text("r/1"),
             text("\x01{}"),
+            None,
+            None,
+            None,
+            int4(0),
+            text("image"),
             text("ExposureF"),
             datastore.clone(),
             text("a/b c.fits"),
@@ -106,7 +163,12 @@ fn datasets_are_staged_as_references() {
         vec![
             text("other"),
             text("r/2"),
-            text("\x01{\"group\":\"g\\\"1\"}"),
+            text("\x01{\"group\":\"g\\\"1\",\"instrument\":\"Cam\"}"),
+            None,
+            None,
+            None,
+            int4(1),
+            text("other"),
             None,
             datastore,
             text("c"),
@@ -184,14 +246,19 @@ fn datasets_are_checked() {
         (r#""run":"r/2","#, "", "22P02"),
         (r#""storageClass":"X""#, r#""storageClass":null"#, "22P02"),
         (r#""name":"unused""#, r#""name":"image""#, "23505"),
-        (r#""has":true"#, r#""has":null"#, "22P02"),
-        (r#""has":true"#, r#""has":2.5"#, "22P02"),
-        (r#""has":true"#, r#""has":[1]"#, "22P02"),
-        (r#""has":true"#, r#""visit":100"#, "22030"),
-        (r#""has":true"#, r#""has":9223372036854775808"#, "22003"),
-        (r#""has":true"#, r#""has":"\u0000""#, "22P05"),
-        (r#""has":true"#, r#""h\u0000":1"#, "22P05"),
-        (r#""has":true"#, r#""has":"\ud800""#, "22P02"),
+        (r#""detector":true"#, r#""detector":null"#, "22P02"),
+        (r#""detector":true"#, r#""detector":2.5"#, "22P02"),
+        (r#""detector":true"#, r#""detector":[1]"#, "22P02"),
+        (r#""detector":true"#, r#""visit":100"#, "22030"),
+        (r#""detector":true"#, r#""detector":9223372036854775808"#, "22003"),
+        (r#""detector":true"#, r#""detector":"\u0000""#, "22P05"),
+        (r#""detector":true"#, r#""h\u0000":1"#, "22P05"),
+        (r#""detector":true"#, r#""visit_definition":1"#, "22P02"),
+        (r#""detector":true"#, r#""tract":1"#, "22P02"),
+        (r#""dimensions":["visit","detector"]"#, r#""dimensions":["visits"]"#, "22023"),
+        (r#""dimensions":["visit","detector"]"#, r#""dimensions":"visit""#, "22P02"),
+        (r#""name":"image""#, r#""isCalibration":1,"name":"image""#, "22P02"),
+        (r#""detector":true"#, r#""detector":"\ud800""#, "22P02"),
         ("00000000-0000-0000-0000-000000000001", "no-uuid", "22P02"),
         // The same dataset in another spelling, in another file.
         ("00000000-0000-0000-0000-000000000001", "{b77221eb-093c-525a-81cd-de37f57472b9}", "23505"),
@@ -218,7 +285,7 @@ fn says_where_the_fault_is() {
     let (text, target) = message(butler_event().replace(r#""tract_max":3"#, r#""tract_max":3.5"#));
     let expected = "dimension_records[0]: column \"tract_max\": a number is no value of type int8";
     assert_eq!((text.as_str(), target.as_deref()), (expected, Some("public.skymap")));
-    let (text, _) = message(butler_event().replace(r#""has":true"#, r#""has":null"#));
+    let (text, _) = message(butler_event().replace(r#""detector":true"#, r#""detector":null"#));
     assert!(
         text.starts_with("datasets[0]: refs[\"B77221EB093C525A81CDDE37F57472B9\"]: "),
         "{text}"
@@ -226,28 +293,9 @@ fn says_where_the_fault_is() {
 }
 
 #[test]
-fn resolving_fills_the_registry() {
+fn resolving_needs_the_schema_and_the_references() {
     let catalog = butler_catalog();
-    let format = butler(&catalog);
-    let mut names: Vec<_> = format
-        .extra_relations()
-        .into_iter()
-        .map(|index| catalog.target(index).name().to_owned())
-        .collect();
-    names.sort();
-    let expected = [
-        "collection_summary_dataset_type",
-        "collection_summary_instrument",
-        "collection_summary_skymap",
-        "dataset",
-        "dataset_location",
-        "dataset_tags_00000001",
-        "dataset_tags_00000002",
-        "dataset_tags_00000003",
-        "file_datastore_records",
-    ];
-    assert_eq!(names, expected);
-    let resolve = format.resolve().unwrap();
+    let resolve = butler(&catalog).resolve().unwrap();
     assert_eq!(resolve.schema, "public");
     assert_eq!(catalog.target(resolve.refs).qualified_name(), "forebay.butler_ref");
 }
@@ -255,7 +303,8 @@ fn resolving_fills_the_registry() {
 #[test]
 fn needs_the_repositorys_targets() {
     let format = |schema: &str, catalog: &Catalog| {
-        let config = FormatConfig::Butler { schema: schema.into(), datastore_name: "d".into() };
+        let (schema, datastore_name) = (schema.into(), "d".into());
+        let config = FormatConfig::Butler { schema, datastore_name, convertible: Vec::new() };
         Format::new(&config, catalog).unwrap_err()
     };
     let catalog = butler_catalog();
@@ -268,5 +317,12 @@ fn needs_the_repositorys_targets() {
     ));
     let without = catalog.targets().filter(|(_, target)| target.name() != "dataset");
     let without = Catalog::new(without.map(|(_, target)| target.clone()).collect());
-    assert_eq!(format("public", &without), FormatError::UnknownTarget("public.dataset".into()));
+    assert_eq!(format("public", &without), FormatError::NoButler("public".into()));
+    let without = catalog.targets().filter(|(_, target)| target.name() != "visit_skypix_overlap");
+    let without = Catalog::new(without.map(|(_, target)| target.clone()).collect());
+    let without = without.with_butler(catalog.butler().clone());
+    let missing = "public.visit_skypix_overlap".to_owned();
+    assert_eq!(format("public", &without), FormatError::UnknownTarget(missing));
+    let other = catalog.clone().with_butler(Attributes::default());
+    assert!(matches!(format("public", &other), FormatError::UnsupportedButler { .. }));
 }
