@@ -5,13 +5,16 @@
 //! | ConvexPolygon | `p` | three or more vertices |
 //! | Circle | `c` | the centre, the squared chord to the boundary, the radius in radians |
 //! | Ellipse | `e` | a matrix of three rows; α − π/2, β − π/2; γ, tan α, tan β |
-//! | Box | `b` | two longitudes and two latitudes |
+//! | Box | `b` | two longitudes, two latitudes, in radians |
 //! | UnionRegion | `u` | operands, each after the number of its bytes as a 64-bit integer |
 //! | IntersectionRegion | `i` | likewise |
 
 use super::RegionError;
 use super::circle::Circle;
 use super::ellipse::Ellipse;
+use super::latitudes::Latitudes;
+use super::lon_lat_box::LonLatBox;
+use super::longitudes::Longitudes;
 use super::polygon::ConvexPolygon;
 use super::region::Shape;
 use super::vector::Vector;
@@ -34,10 +37,7 @@ fn nested(bytes: &[u8], depth: usize) -> Result<Shape, RegionError> {
         b'p' => polygon(body),
         b'c' => circle(body),
         b'e' => ellipse(body),
-        b'b' => Err(match body.len() {
-            32 => RegionError::Box,
-            _ => length_error("Box", body),
-        }),
+        b'b' => lon_lat_box(body),
         b'u' => {
             let operands = operands("UnionRegion", body, depth)?;
             Ok(Shape::Union(flattened(operands, |operand| match operand {
@@ -77,6 +77,15 @@ fn ellipse(body: &[u8]) -> Result<Shape, RegionError> {
     point("Ellipse", [m6, m7, m8])?;
     let matrix = [m0, m1, m2, m3, m4, m5, m6, m7, m8];
     Ok(Shape::Ellipse(Ellipse { matrix, axes: [a, b], derived: [c, d, e] }))
+}
+
+fn lon_lat_box(body: &[u8]) -> Result<Shape, RegionError> {
+    let [west, east, south, north] = all_numbers("Box", body)?;
+    if west.is_infinite() || east.is_infinite() {
+        return Err(RegionError::NotFinite("Box"));
+    }
+    let longitudes = Longitudes::new(west, east).ok_or(RegionError::Longitudes)?;
+    Ok(Shape::Box(LonLatBox::new(longitudes, Latitudes::new(south, north))))
 }
 
 /// Decodes the operands of a compound which may hold so many levels of others.
