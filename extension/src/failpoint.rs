@@ -11,6 +11,7 @@ mod armed {
     static GATE: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
     static MUTANT: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
     static WALK_BELOW: GucSetting<i32> = GucSetting::<i32>::new(super::WALK_BELOW);
+    static ALWAYS_NEW: GucSetting<bool> = GucSetting::<bool>::new(false);
 
     pub fn register_settings() {
         GucRegistry::define_string_guc(
@@ -47,6 +48,14 @@ mod armed {
             GucContext::Suset,
             GucFlags::default(),
         );
+        GucRegistry::define_bool_guc(
+            c"forebay.always_new",
+            c"Keys are taken for new until writing them shows otherwise.",
+            c"For tests only.",
+            &ALWAYS_NEW,
+            GucContext::Suset,
+            GucFlags::default(),
+        );
     }
 
     pub fn is_mutant(name: &str) -> bool {
@@ -55,6 +64,10 @@ mod armed {
 
     pub fn walk_below() -> i64 {
         i64::from(WALK_BELOW.get())
+    }
+
+    pub fn always_new() -> bool {
+        ALWAYS_NEW.get()
     }
 
     pub fn hit(name: &str) {
@@ -110,6 +123,14 @@ pub fn walk_below() -> i64 {
     return armed::walk_below();
     #[cfg(not(feature = "failpoints"))]
     i64::from(WALK_BELOW)
+}
+
+/// Whether keys are taken for new until writing them shows otherwise.
+pub fn always_new() -> bool {
+    #[cfg(feature = "failpoints")]
+    return armed::always_new();
+    #[cfg(not(feature = "failpoints"))]
+    false
 }
 
 /// Whether the merge is to make this mistake.

@@ -113,6 +113,34 @@ impl Drop for Plan {
     }
 }
 
+/// Runs statements that join a target with few staged rows: it is to be reached by its key for each of
+/// them, and never to be read whole. If `work` raises, the rollback of the attempt that it runs in
+/// gives the settings back.
+pub fn by_key<T>(work: impl FnOnce() -> Result<T, Raised>) -> Result<T, Raised> {
+    // SAFETY: the level is closed below, or by the rollback of the attempt around it.
+    let level = unsafe { pg_sys::NewGUCNestLevel() };
+    for setting in [c"enable_hashjoin", c"enable_mergejoin"] {
+        // SAFETY: both are settings of the server, which every user may change; the old value comes back
+        // with the level's end.
+        unsafe {
+            pg_sys::set_config_option(
+                setting.as_ptr(),
+                c"off".as_ptr(),
+                pg_sys::GucContext::PGC_USERSET,
+                pg_sys::GucSource::PGC_S_SESSION,
+                pg_sys::GucAction::GUC_ACTION_SAVE,
+                true,
+                0,
+                false,
+            );
+        }
+    }
+    let value = work();
+    // SAFETY: closes the level opened above; `false` undoes what was set in it.
+    unsafe { pg_sys::AtEOXact_GUC(false, level) };
+    value
+}
+
 /// Runs `work`, then the after-triggers that its statements have left. If either raises, the
 /// attempt's rollback closes the level.
 pub fn query_level<T>(_: &Attempt, work: impl FnOnce() -> Result<T, Raised>) -> Result<T, Raised> {

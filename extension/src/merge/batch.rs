@@ -1,5 +1,6 @@
 //! The batch as it stands in the staging tables: checked and counted.
 
+use std::collections::BTreeSet;
 use std::time::Instant;
 
 use pgrx::datum::DatumWithOid;
@@ -8,12 +9,13 @@ use pgrx::prelude::*;
 use pgrx::spi::SpiClient;
 
 use super::cut::Run;
+use super::novelty::is_expected;
 use crate::attempt::{Attempt, Raised, attempt};
 use crate::description::describe;
 use crate::identity::as_table_owner;
 use crate::policy::{Fault, fault_of};
 use crate::statement::Staging;
-use crate::statement::set::Which;
+use crate::statement::look::Which;
 use crate::statement::shape::Shape;
 use crate::target::{Column, ForeignKey, Policy, Target};
 
@@ -31,6 +33,8 @@ pub struct Part {
     pub given: Vec<Option<Vec<i16>>>,
     /// The columns that any of them names; none stands for all columns.
     pub given_by_any: Option<Vec<i16>>,
+    /// Whether it is known if a key stands twice; else none is expected to, and writing shows it.
+    pub knows_keys: bool,
     /// Whether a key stands twice.
     pub repeats_key: bool,
     /// Whether a key stands twice in an event.
@@ -69,6 +73,32 @@ impl Part {
         } else {
             Which::All
         }
+    }
+
+    /// Whether it is asked, before a set is written, which of its keys are stored.
+    pub fn is_asked_for(&self) -> bool {
+        !self.target.key.is_empty() && self.target.policy != Policy::Ignore
+    }
+
+    /// Whether its keys are expected to be new, and none to stand twice.
+    pub fn has_new_keys(&self) -> bool {
+        self.is_asked_for() && self.deletes == 0 && is_expected(self.target.id)
+    }
+
+    /// Whether what one of its rows violates does not depend on other rows of the same key.
+    pub fn is_judged_alone(&self) -> bool {
+        self.target.policy == Policy::Update && self.shape() == Shape::All
+    }
+
+    /// Removes the rows of these events, and returns how many of them don't delete.
+    pub fn remove(&self, batch: u64, events: &BTreeSet<i32>) -> Result<i64, Raised> {
+        Spi::connect_mut(|client| {
+            let events: Vec<i32> = events.iter().copied().collect();
+            let arguments = [batch_argument(batch), events.into()];
+            let removed =
+                client.update(self.staging().remove_events().as_str(), None, &arguments)?;
+            Ok(removed.first().get::<i64>(1)?.unwrap_or(0))
+        })
     }
 
     /// Whether its rows are applied one by one, whatever they are.
@@ -138,16 +168,35 @@ impl Batch {
                 })?);
             }
             parts.retain(|part| part.rows > 0);
-            for part in &mut parts {
-                look_at_keys(id, part)?;
-            }
-            Ok(Batch {
-                id,
-                parts,
-                foreign_keys: set.foreign_keys.clone(),
-                count_seconds: started.elapsed().as_secs_f64(),
-            })
+            let mut batch =
+                Batch { id, parts, foreign_keys: set.foreign_keys.clone(), count_seconds: 0.0 };
+            batch.look_at_keys(|part| !part.has_new_keys())?;
+            batch.count_seconds = started.elapsed().as_secs_f64();
+            Ok(batch)
         })
+    }
+
+    /// Finds out for all parts whether a key stands twice.
+    pub fn know_keys(&mut self) -> Result<(), Raised> {
+        let started = Instant::now();
+        attempt(|_| self.look_at_keys(|_| true))?;
+        self.count_seconds += started.elapsed().as_secs_f64();
+        Ok(())
+    }
+
+    fn look_at_keys(&mut self, is_meant: impl Fn(&Part) -> bool) -> Result<(), Raised> {
+        let id = self.id;
+        let parts = self.parts.iter_mut();
+        for part in parts.filter(|part| !part.knows_keys && is_meant(part)) {
+            look_at_keys(id, part)?;
+            part.knows_keys = true;
+        }
+        Ok(())
+    }
+
+    /// Whether it is known of all parts if a key stands twice.
+    pub fn knows_keys(&self) -> bool {
+        self.parts.iter().all(|part| part.knows_keys)
     }
 
     /// The part of a target, if it has rows.
@@ -202,8 +251,7 @@ fn count_part(
         .with_hint("Stage and merge in one transaction, and repeat the batch."));
     }
     if !rejected.is_empty() && part.rows > 0 {
-        let arguments = [batch_argument(id), rejected.to_vec().into()];
-        client.update(part.staging().remove_events().as_str(), None, &arguments)?;
+        part.remove(id, &rejected.iter().copied().collect())?;
         part = counted(client, id, part.target, slot)?;
     }
     Ok(part)
@@ -259,6 +307,7 @@ fn counted(client: &mut SpiClient<'_>, id: u64, target: Target, slot: i32) -> Re
         deletes,
         given,
         given_by_any,
+        knows_keys: false,
         repeats_key: false,
         repeats_key_in_event: false,
         has_bad_key,

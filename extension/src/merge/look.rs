@@ -3,56 +3,50 @@
 use std::collections::BTreeSet;
 
 use pgrx::datum::DatumWithOid;
+use pgrx::pg_sys::ItemPointerData;
 use pgrx::prelude::*;
 
 use super::batch::{Batch, Part, batch_argument};
 use super::cut::Run;
 use super::judge::{Duplicate, Finding, Findings, Orphan};
+use super::stored::{Staged, Stored};
 use crate::attempt::{Attempt, Raised};
 use crate::identity::as_table_owner;
-use crate::statement::look::{Look, Violation};
-use crate::statement::set::Which;
+use crate::statement::look::{Look, Violation, Which};
 use crate::statement::shape::Shape;
 use crate::target::{ForeignKey, Policy};
 
-/// What is stored of the rows that a part has in a run.
-#[derive(Debug, Default, Clone, Copy)]
-pub struct Stored {
-    /// Rows that don't delete.
-    pub upserts: i64,
-    /// Rows that are to write a row: one per key.
-    pub rows: i64,
-    /// Rows stored with their keys.
-    pub stored: i64,
-    /// How many of these are to be updated.
-    pub differing: i64,
+/// How a run is looked at.
+#[derive(Clone, Copy)]
+pub struct Scope<'a> {
+    /// Whether to look also at what writing would raise anyhow: values of other unique indexes, and
+    /// parents that the batch does not give.
+    pub thorough: bool,
+    /// For each part, whether all of its keys are taken for new.
+    pub assumes_new: &'a [bool],
+    /// The events whose rows are looked at; none for all.
+    pub events: Option<&'a [i32]>,
 }
 
-/// The arguments of the statements for a run.
-pub fn run_arguments<'a>(batch: &Batch, run: Run) -> [DatumWithOid<'a>; 3] {
-    [batch_argument(batch.id), run.first.into(), run.last.into()]
-}
-
-/// Looks at all parts of a run. If `thorough`, also at what writing them would raise anyhow: values of
-/// other unique indexes, and parents that the batch does not give.
+/// Looks at all parts of a run, which have so many rows that don't delete.
 pub fn look(
     attempt: &Attempt,
     batch: &Batch,
     run: Run,
-    thorough: bool,
+    upserts: &[i64],
+    scope: Scope,
 ) -> Result<(Vec<Stored>, Findings), Raised> {
     let mut stored = Vec::with_capacity(batch.parts.len());
     let mut findings = Findings::default();
     let mut has_orphans = false;
-    let lookers: Vec<_> =
-        (0..).zip(&batch.parts).map(|(number, part)| Looker { batch, run, part, number }).collect();
-    for looker in &lookers {
+    let lookers = lookers(batch, run, scope);
+    for (looker, upserts) in lookers.iter().zip(upserts) {
         let found = as_table_owner(attempt, looker.part.target.owner(), || {
-            let found = looker.violations(thorough, &mut findings)?;
-            if thorough {
+            let found = looker.violations(*upserts, &mut findings)?;
+            if scope.thorough {
                 looker.duplicates(&mut findings)?;
             }
-            has_orphans |= looker.has_orphans(thorough)?;
+            has_orphans |= looker.has_orphans()?;
             Ok::<_, Raised>(found)
         })?;
         stored.push(found);
@@ -61,6 +55,16 @@ pub fn look(
         look_at_orphans(attempt, &lookers, &mut findings)?;
     }
     Ok((stored, findings))
+}
+
+fn lookers<'a>(batch: &'a Batch, run: Run, scope: Scope<'a>) -> Vec<Looker<'a>> {
+    let looker = |(number, part)| Looker { batch, run, part, number, scope };
+    batch.parts.iter().enumerate().map(looker).collect()
+}
+
+/// `$1` to `$3` of the statements for a run.
+pub fn run_arguments<'a>(batch: &Batch, run: Run) -> [DatumWithOid<'a>; 3] {
+    [batch_argument(batch.id), run.first.into(), run.last.into()]
 }
 
 /// Finds the rows whose parents are missing, or may be if events with findings are rejected.
@@ -89,16 +93,21 @@ fn look_at_orphans(
 }
 
 /// Looks at what is stored alone.
-pub fn look_at_stored(attempt: &Attempt, batch: &Batch, run: Run) -> Result<Vec<Stored>, Raised> {
-    let stored_of = |(number, part): (usize, &Part)| {
-        let looker = Looker { batch, run, part, number };
-        as_table_owner(attempt, part.target.owner(), || {
-            let shape = part.shape();
-            let look = Look::new(part.staging_of(run), &shape, part.which());
-            Ok(looker.read(&look, &[])?.0)
+pub fn look_at_stored(
+    attempt: &Attempt,
+    batch: &Batch,
+    run: Run,
+    upserts: &[i64],
+) -> Result<Vec<Stored>, Raised> {
+    let scope = Scope { thorough: false, assumes_new: &[], events: None };
+    let lookers = lookers(batch, run, scope);
+    let stored_of = |(looker, upserts): (&Looker, &i64)| {
+        as_table_owner(attempt, looker.part.target.owner(), || {
+            let shape = looker.part.shape();
+            Ok(looker.read(&looker.look(&shape), *upserts, &[])?.0)
         })
     };
-    batch.parts.iter().enumerate().map(stored_of).collect()
+    lookers.iter().zip(upserts).map(stored_of).collect()
 }
 
 struct Looker<'a> {
@@ -107,23 +116,42 @@ struct Looker<'a> {
     part: &'a Part,
     /// The part's place in the batch.
     number: usize,
+    scope: Scope<'a>,
 }
 
 /// The rows that violate something: event, row, and the violation's place among the kinds, from 1.
 type Violating = Vec<(i32, i32, i32)>;
 
 impl Looker<'_> {
-    fn violations(&self, thorough: bool, findings: &mut Findings) -> Result<Stored, Raised> {
-        let shape = self.part.shape();
-        let look = Look::new(self.part.staging_of(self.run), &shape, self.part.which());
-        let kinds = look.kinds(thorough);
-        let (mut stored, mut mover, mut violating) = self.read(&look, &kinds)?;
-        let mut look = look;
-        if !violating.is_empty() && !look.reads_target() {
-            // Of those, only the ones that are not stored already.
-            look = look.closely();
-            (stored, mover, violating) = self.read(&look, &kinds)?;
+    /// The look that the scope asks for.
+    fn look<'a>(&'a self, shape: &'a Shape<'a>) -> Look<'a> {
+        let look = Look::new(self.part.staging_of(self.run), shape, self.part.which());
+        if self.scope.events.is_some() {
+            look.of_events()
+        } else if self.scope.assumes_new.get(self.number).is_some_and(|assumes_new| *assumes_new) {
+            look.assuming_new()
+        } else {
+            look
         }
+    }
+
+    fn close_look<'a>(&'a self, shape: &'a Shape<'a>) -> Look<'a> {
+        self.look(shape).closely()
+    }
+
+    /// `$1` to `$4` of the statements that look.
+    fn arguments(&self) -> Vec<DatumWithOid<'_>> {
+        let events = self.scope.events.unwrap_or_default();
+        let mut arguments = Vec::from(run_arguments(self.batch, self.run));
+        arguments.push(events.to_vec().into());
+        arguments
+    }
+
+    fn violations(&self, upserts: i64, findings: &mut Findings) -> Result<Stored, Raised> {
+        let shape = self.part.shape();
+        let look = self.look(&shape);
+        let kinds = look.kinds(self.scope.thorough);
+        let (stored, mover, violating) = self.read(&look, upserts, &kinds)?;
         self.note_unclear(!violating.is_empty(), findings);
         findings.first_mover = [findings.first_mover, mover].into_iter().flatten().min();
         for (event, row, number) in violating {
@@ -153,24 +181,26 @@ impl Looker<'_> {
     fn read(
         &self,
         look: &Look,
+        upserts: i64,
         kinds: &[Violation],
     ) -> Result<(Stored, Option<i32>, Violating), Raised> {
         Spi::connect_mut(|client| {
             let sql = look.violations(kinds);
-            let row = client.update(sql.as_str(), None, &run_arguments(self.batch, self.run))?;
-            let row = row.first();
-            let stored = Stored {
-                upserts: row.get::<i64>(1)?.unwrap_or(0),
-                rows: row.get::<i64>(2)?.unwrap_or(0),
-                stored: row.get::<i64>(3)?.unwrap_or(0),
-                differing: row.get::<i64>(4)?.unwrap_or(0),
+            let row = client.update(sql.as_str(), None, &self.arguments())?.first();
+            let places = |column| {
+                Ok::<_, Raised>(row.get::<Vec<ItemPointerData>>(column)?.unwrap_or_default())
             };
-            let events = row.get::<Vec<i32>>(6)?.unwrap_or_default();
-            let rows = row.get::<Vec<i32>>(7)?.unwrap_or_default();
-            let numbers = row.get::<Vec<i32>>(8)?.unwrap_or_default();
-            let violating = events.into_iter().zip(rows).zip(numbers);
+            let numbers =
+                |column| Ok::<_, Raised>(row.get::<Vec<i32>>(column)?.unwrap_or_default());
+            let stored = Stored {
+                upserts,
+                replaced: places(1)?,
+                stored: Staged { places: places(2)?, events: numbers(3)? },
+                differing: Staged { places: places(4)?, events: numbers(5)? },
+            };
+            let violating = numbers(7)?.into_iter().zip(numbers(8)?).zip(numbers(9)?);
             let violating = violating.map(|((event, row), number)| (event, row, number)).collect();
-            Ok((stored, row.get::<i32>(5)?, violating))
+            Ok((stored, row.get::<i32>(6)?, violating))
         })
     }
 
@@ -184,7 +214,7 @@ impl Looker<'_> {
 
     fn duplicates(&self, findings: &mut Findings) -> Result<(), Raised> {
         let shape = self.part.shape();
-        let look = Look::new(self.part.staging_of(self.run), &shape, self.part.which()).closely();
+        let look = self.close_look(&shape);
         for unique in &self.part.target.uniques {
             let duplicates = self.triples::<i64>(&look.duplicates(unique), None)?;
             self.note_unclear(!duplicates.is_empty(), findings);
@@ -215,13 +245,13 @@ impl Looker<'_> {
     }
 
     /// Whether a row refers to what neither is stored nor given in time.
-    fn has_orphans(&self, thorough: bool) -> Result<bool, Raised> {
+    fn has_orphans(&self) -> Result<bool, Raised> {
         let shape = self.part.shape();
-        let look = Look::new(self.part.staging_of(self.run), &shape, self.part.which());
+        let look = self.look(&shape);
         for (_, foreign_key) in self.foreign_keys() {
             let parent = self.staged_parents(foreign_key);
             // What a later row replaces is never written, and so shows here alone.
-            if parent.is_none() && !thorough && self.part.which() == Which::All {
+            if parent.is_none() && !self.scope.thorough && self.part.which() == Which::All {
                 continue;
             }
             let staging = parent.map(|parent| parent.staging_of(self.run));
@@ -230,13 +260,6 @@ impl Looker<'_> {
             }
         }
         Ok(false)
-    }
-
-    fn close_look<'a>(&self, shape: &'a Shape<'a>) -> Look<'a>
-    where
-        Self: 'a,
-    {
-        Look::new(self.part.staging_of(self.run), shape, self.part.which()).closely()
     }
 
     fn orphans(&self, findings: &mut Findings) -> Result<(), Raised> {
@@ -298,18 +321,18 @@ impl Looker<'_> {
 
     fn count(&self, sql: &str) -> Result<i64, Raised> {
         Spi::connect_mut(|client| {
-            let row = client.update(sql, None, &run_arguments(self.batch, self.run))?.first();
+            let row = client.update(sql, None, &self.arguments())?.first();
             Ok(row.get::<i64>(1)?.unwrap_or(0))
         })
     }
 
-    /// Event, row and a number, of what refers to `events` as `$4`.
+    /// Event, row and a number, of what refers to `events` as `$5`.
     fn triples<T: FromDatum + IntoDatum + Default>(
         &self,
         sql: &str,
         events: Option<&[i32]>,
     ) -> Result<Vec<(i32, i32, T)>, Raised> {
-        let mut arguments = Vec::from(run_arguments(self.batch, self.run));
+        let mut arguments = self.arguments();
         arguments.extend(events.map(|events| DatumWithOid::from(events.to_vec())));
         Spi::connect_mut(|client| {
             let mut triples = Vec::new();

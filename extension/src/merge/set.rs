@@ -1,19 +1,25 @@
 //! A run merged as one set: look, reject what would violate something, write once.
 
+use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::time::Instant;
 
-use pgrx::pg_sys::{self, Datum};
+use pgrx::pg_sys::{self, Datum, ItemPointerData};
 use pgrx::prelude::*;
 
 use super::answer::{Rejection, Tally};
-use super::batch::{Batch, Part, batch_argument};
+use super::batch::{Batch, Part};
 use super::cut::Run;
-use super::look::{Stored, look, look_at_stored, run_arguments};
+use super::judge::Findings;
+use super::look::{Scope, look, look_at_stored, run_arguments};
+use super::novelty;
+use super::stored::Stored;
 use crate::attempt::{Attempt, Raised, attempt};
 use crate::failpoint;
 use crate::identity::as_table_owner;
-use crate::plan::{Plan, query_level};
+use crate::plan::{Plan, by_key, query_level};
 use crate::policy::{Fault, fault_of};
+use crate::statement::set::Taken;
 use crate::statement::shape::Shape;
 use crate::target::Policy;
 
@@ -30,10 +36,16 @@ pub enum Outcome {
     Moves(i32),
     /// Nothing is written: something raised that no look foresaw.
     Unforeseen,
+    /// Nothing is written: to be merged again, with this much care, when it is known which keys stand
+    /// twice.
+    Again(Care),
 }
 
 /// Another session has written what was looked at; never seen outside.
 const STALE: &str = "40001";
+
+/// `unique_violation`.
+const DUPLICATE: &str = "23505";
 
 /// What merging a run costs, for the answer.
 #[derive(Debug, Default)]
@@ -48,31 +60,72 @@ pub struct Cost {
     pub unforeseen: u32,
 }
 
-/// Merges a run as a set. When the write raises what may be an event's fault, looks once more, at
-/// everything: what another session has done meanwhile can be foreseen then.
-pub fn merge(batch: &Batch, run: Run, cost: &mut Cost) -> Result<Outcome, Raised> {
-    for thorough in [false, true] {
-        let Some((stored, rejected)) = foresee(batch, run, thorough, cost)? else {
-            return Ok(Outcome::Unforeseen);
+/// How much is looked at before a run is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Care {
+    /// Keys are taken for new, and for different, where they are expected to be.
+    Hopeful,
+    /// What is stored with the keys, and all that no constraint would show by raising.
+    Usual,
+    /// Everything.
+    Thorough,
+}
+
+/// A run to be merged.
+#[derive(Clone, Copy)]
+struct Job<'a> {
+    batch: &'a Batch,
+    run: Run,
+    /// For each part, its rows in the run that don't delete.
+    upserts: &'a [i64],
+}
+
+/// Merges a run as a set; its parts have so many rows that don't delete. When the write raises what
+/// may be an event's fault, looks again, with more care: what another session has done meanwhile can
+/// be foreseen then.
+pub fn merge(
+    batch: &Batch,
+    run: Run,
+    upserts: &[i64],
+    care: Care,
+    cost: &mut Cost,
+) -> Result<Outcome, Raised> {
+    let job = Job { batch, run, upserts };
+    let mut care = if job.assumes_new(care).contains(&true) { care } else { care.max(Care::Usual) };
+    loop {
+        let Some((stored, rejected)) = job.foresee(care, cost)? else {
+            let knows_keys = batch.knows_keys();
+            return Ok(if knows_keys { Outcome::Unforeseen } else { Outcome::Again(Care::Usual) });
         };
         let rejected = match rejected {
+            Foreseen::Moves(_) if !batch.knows_keys() => return Ok(Outcome::Again(Care::Usual)),
             Foreseen::Moves(event) => return Ok(Outcome::Moves(event)),
             Foreseen::Rejected(rejected) => rejected,
         };
         let started = Instant::now();
         cost.subtransactions += 1;
         failpoint::hit("merge.before_write");
-        let written = attempt(|attempt| write(attempt, batch, run, stored, &rejected));
+        let written = attempt(|attempt| job.write(attempt, &stored, &rejected));
         cost.write += started.elapsed().as_secs_f64();
         match written {
-            Ok(tallies) => return Ok(Outcome::Merged { tallies, rejected }),
+            Ok(tallies) => {
+                job.note_novelty(&stored);
+                return Ok(Outcome::Merged { tallies, rejected });
+            }
             Err(raised) if raised.sqlstate == STALE || may_be_an_events(&raised) => {
                 cost.unforeseen += 1;
+                care = match care {
+                    Care::Hopeful if job.was_stored(&raised) => Care::Usual,
+                    Care::Hopeful | Care::Usual => Care::Thorough,
+                    Care::Thorough => return Ok(Outcome::Unforeseen),
+                };
+                if !batch.knows_keys() {
+                    return Ok(Outcome::Again(care));
+                }
             }
             Err(raised) => return Err(raised),
         }
     }
-    Ok(Outcome::Unforeseen)
 }
 
 enum Foreseen {
@@ -80,37 +133,139 @@ enum Foreseen {
     Rejected(Vec<Rejection>),
 }
 
-/// Looks, and judges. Before anything is rejected, looks again with a fresh snapshot. Nothing: a look
-/// itself raised what may be an event's fault, or is not clear.
-fn foresee(
-    batch: &Batch,
-    run: Run,
-    thorough: bool,
-    cost: &mut Cost,
-) -> Result<Option<(Vec<Stored>, Foreseen)>, Raised> {
-    let mut looked_again = failpoint::is_mutant("stale_look");
-    loop {
-        let started = Instant::now();
-        cost.subtransactions += 1;
-        let looked = attempt(|attempt| look(attempt, batch, run, thorough));
-        cost.look += started.elapsed().as_secs_f64();
-        failpoint::hit("merge.after_look");
-        let (stored, findings) = match looked {
-            Ok(found) => found,
-            Err(raised) if may_be_an_events(&raised) => return Ok(None),
-            Err(raised) => return Err(raised),
-        };
+impl Job<'_> {
+    /// For each part, whether its keys are taken for new.
+    fn assumes_new(&self, care: Care) -> Vec<bool> {
+        let parts = self.batch.parts.iter();
+        parts.map(|part| care == Care::Hopeful && part.has_new_keys()).collect()
+    }
+
+    fn note_novelty(&self, stored: &[Stored]) {
+        for (part, stored) in self.batch.parts.iter().zip(stored) {
+            if part.is_asked_for() && stored.upserts > 0 {
+                novelty::note(part.target.id, stored.stored.places.is_empty());
+            }
+        }
+    }
+
+    /// Whether a hopeful write has raised since a key is stored.
+    fn was_stored(&self, raised: &Raised) -> bool {
+        let parts: Vec<_> = self.batch.parts.iter().zip(self.assumes_new(Care::Hopeful)).collect();
+        let mut was_stored = false;
+        for (part, assumed_new) in parts {
+            let is_its_key = raised.constraint.is_some()
+                && (raised.constraint == part.target.key_constraint || part.target.partitioned);
+            if assumed_new && raised.sqlstate == DUPLICATE && is_its_key {
+                novelty::note_mistake(part.target.id);
+                was_stored = true;
+            }
+        }
+        was_stored
+    }
+
+    /// Looks, and judges. Before anything is rejected, looks at the events concerned once more, with a
+    /// fresh snapshot. Nothing: a look itself raised what may be an event's fault, or
+    /// what it found is not clear.
+    fn foresee(
+        &self,
+        care: Care,
+        cost: &mut Cost,
+    ) -> Result<Option<(Vec<Stored>, Foreseen)>, Raised> {
+        let assumes_new = self.assumes_new(care);
+        let thorough = care == Care::Thorough;
+        let scope = Scope { thorough, assumes_new: &assumes_new, events: None };
+        let Some((stored, mut findings)) = self.look(scope, cost)? else { return Ok(None) };
+        let suspects: Vec<i32> = findings.events().into_iter().collect();
+        let judges_alone = |part: &Part| part.knows_keys || part.is_judged_alone();
+        if !suspects.is_empty() && !self.batch.parts.iter().all(judges_alone) {
+            return Ok(None);
+        }
+        let first_mover = findings.first_mover;
+        if first_mover.is_none() && !suspects.is_empty() && !failpoint::is_mutant("stale_look") {
+            let scope = Scope { events: Some(&suspects), ..scope };
+            match self.look(scope, cost)? {
+                Some((_, fresh)) => findings = fresh,
+                None => return Ok(None),
+            }
+        }
         if let Some(event) = findings.first_mover {
             return Ok(Some((stored, Foreseen::Moves(event))));
         }
         if findings.is_unclear {
             return Ok(None);
         }
-        let rejected = findings.judge(batch);
-        if rejected.is_empty() || looked_again {
-            return Ok(Some((stored, Foreseen::Rejected(rejected))));
+        Ok(Some((stored, Foreseen::Rejected(findings.judge(self.batch)))))
+    }
+
+    /// Nothing: the look itself raised what may be an event's fault.
+    fn look(
+        &self,
+        scope: Scope,
+        cost: &mut Cost,
+    ) -> Result<Option<(Vec<Stored>, Findings)>, Raised> {
+        let started = Instant::now();
+        cost.subtransactions += 1;
+        let looked = attempt(|attempt| look(attempt, self.batch, self.run, self.upserts, scope));
+        cost.look += started.elapsed().as_secs_f64();
+        failpoint::hit("merge.after_look");
+        match looked {
+            Ok(found) => Ok(Some(found)),
+            Err(raised) if may_be_an_events(&raised) => Ok(None),
+            Err(raised) => Err(raised),
         }
-        looked_again = true;
+    }
+
+    /// Writes all parts. Targets of one owner share a query level, so that foreign keys among them are
+    /// checked when all of them are written; after-triggers run as the owner of their own table.
+    fn write(
+        &self,
+        attempt: &Attempt,
+        stored: &[Stored],
+        rejected: &[Rejection],
+    ) -> Result<Vec<Tally>, Raised> {
+        let mut stored = Cow::Borrowed(stored);
+        if !rejected.is_empty() {
+            stored = Cow::Owned(self.remove(attempt, &stored, rejected)?);
+        }
+        let parts: Vec<_> = self.batch.parts.iter().zip(stored.iter()).collect();
+        if parts.iter().any(|(part, stored)| conflicts(part, stored)) {
+            return Err(stale());
+        }
+        let mut tallies = Vec::with_capacity(parts.len());
+        let owner = |part: &Part| part.target.owner();
+        for group in parts.chunk_by(|(one, _), (next, _)| owner(one) == owner(next)) {
+            let Some((first, _)) = group.first() else { continue };
+            as_table_owner(attempt, owner(first), || {
+                query_level(attempt, || {
+                    for (part, stored) in group {
+                        let (batch, run) = (self.batch, self.run);
+                        tallies.push(Writer { batch, run, part, stored }.write()?);
+                    }
+                    Ok(())
+                })
+            })?;
+        }
+        Ok(tallies)
+    }
+
+    /// Removes the rows of the rejected events, and says what is stored of the others.
+    fn remove(
+        &self,
+        attempt: &Attempt,
+        stored: &[Stored],
+        rejected: &[Rejection],
+    ) -> Result<Vec<Stored>, Raised> {
+        let events: BTreeSet<i32> = rejected.iter().map(|rejection| rejection.event).collect();
+        let mut left = stored.to_vec();
+        for (part, stored) in self.batch.parts.iter().zip(&mut left) {
+            stored.remove(&events, part.remove(self.batch.id, &events)?);
+        }
+        // Where a row was replaced, what replaced it may be gone.
+        if left.iter().all(|stored| stored.replaced.is_empty()) {
+            return Ok(left);
+        }
+        let upserts: Vec<_> = left.iter().map(|stored| stored.upserts).collect();
+        look_at_stored(attempt, self.batch, self.run, &upserts)
     }
 }
 
@@ -118,56 +273,13 @@ fn may_be_an_events(raised: &Raised) -> bool {
     fault_of(&raised.sqlstate) == Fault::Event
 }
 
-/// Writes all parts. Targets of one owner share a query level, so that foreign keys among them are
-/// checked when all of them are written; after-triggers run as the owner of their own table.
-fn write(
-    attempt: &Attempt,
-    batch: &Batch,
-    run: Run,
-    mut stored: Vec<Stored>,
-    rejected: &[Rejection],
-) -> Result<Vec<Tally>, Raised> {
-    if !rejected.is_empty() {
-        remove(batch, rejected)?;
-        stored = look_at_stored(attempt, batch, run)?;
-        if batch.parts.iter().zip(&stored).any(|(part, stored)| conflicts(part, stored)) {
-            return Err(stale());
-        }
-    }
-    let mut tallies = Vec::with_capacity(batch.parts.len());
-    let parts: Vec<_> = batch.parts.iter().zip(&stored).collect();
-    for group in parts.chunk_by(|(one, _), (next, _)| one.target.owner() == next.target.owner()) {
-        let Some((first, _)) = group.first() else { continue };
-        as_table_owner(attempt, first.target.owner(), || {
-            query_level(attempt, || {
-                for (part, stored) in group {
-                    tallies.push(Writer { batch, run, part, stored }.write()?);
-                }
-                Ok(())
-            })
-        })?;
-    }
-    Ok(tallies)
-}
-
-/// Whether a row that is stored by now is in the way of one that is left.
+/// Whether a row that was stored is in the way of one that is left.
 fn conflicts(part: &Part, stored: &Stored) -> bool {
     match part.target.policy {
-        Policy::Insert => stored.stored > 0,
-        Policy::Identical => stored.differing > 0,
+        Policy::Insert => !stored.stored.places.is_empty(),
+        Policy::Identical => !stored.differing.places.is_empty(),
         _ => false,
     }
-}
-
-fn remove(batch: &Batch, rejected: &[Rejection]) -> Result<(), Raised> {
-    let events: Vec<i32> = rejected.iter().map(|rejection| rejection.event).collect();
-    for part in &batch.parts {
-        Spi::connect_mut(|client| {
-            let arguments = [batch_argument(batch.id), events.clone().into()];
-            client.update(part.staging().remove_events().as_str(), None, &arguments).map(drop)
-        })?;
-    }
-    Ok(())
 }
 
 struct Writer<'a> {
@@ -182,14 +294,14 @@ impl Writer<'_> {
         let mut tally = Tally::of(&self.part.target);
         let deletes_last = failpoint::is_mutant("deletes_last");
         if self.deletes() && !deletes_last {
-            tally.deleted = self.run(&self.part.staging_of(self.run).delete_given())?;
+            tally.deleted = self.delete()?;
         }
         if self.stored.upserts > 0 {
             tally.updated = self.update()?;
             tally.inserted = self.insert()?;
         }
         if self.deletes() && deletes_last {
-            tally.deleted = self.run(&self.part.staging_of(self.run).delete_given())?;
+            tally.deleted = self.delete()?;
         }
         let upserts = self.stored.upserts as u64;
         tally.unchanged = upserts.saturating_sub(tally.inserted + tally.updated);
@@ -201,39 +313,48 @@ impl Writer<'_> {
         self.part.deletes > 0 && !self.part.target.key.is_empty()
     }
 
+    fn delete(&self) -> Result<u64, Raised> {
+        let sql = self.part.staging_of(self.run).delete_given();
+        by_key(|| self.run(&sql, &[]))
+    }
+
     fn update(&self) -> Result<u64, Raised> {
         let policy = self.part.target.policy;
-        if !matches!(policy, Policy::Update | Policy::Newest) || self.stored.differing == 0 {
+        let differing = &self.stored.differing.places;
+        if !matches!(policy, Policy::Update | Policy::Newest) || differing.is_empty() {
             return Ok(0);
         }
-        let (shape, which) = (self.part.shape(), self.part.which());
+        let shape = self.part.shape();
         let staging = self.part.staging_of(self.run);
-        if self.answers_true(&staging.lock_differing(&shape, which))? {
+        let all_differ = differing.len() as i64 == self.stored.upserts;
+        let taken = if all_differ { Taken::All } else { Taken::These };
+        if self.answers_true(&staging.lock_differing(&shape, taken), differing)? {
             return Err(stale());
         }
-        let updated = self.run(&staging.update_differing(&shape, which))?;
-        if updated != self.stored.differing as u64 { Err(stale()) } else { Ok(updated) }
+        let sql = staging.update_differing(&shape, taken);
+        let updated = by_key(|| self.run(&sql, differing))?;
+        if updated != differing.len() as u64 { Err(stale()) } else { Ok(updated) }
     }
 
     fn insert(&self) -> Result<u64, Raised> {
         let staging = self.part.staging_of(self.run);
         let policy = self.part.target.policy;
         if policy == Policy::Ignore {
-            return self.run(&staging.insert_ignoring(&self.part.shape()));
+            return self.run(&staging.insert_ignoring(&self.part.shape()), &[]);
         }
-        let is_new = self.stored.rows - self.stored.stored;
-        if is_new == 0 && policy != Policy::Append {
+        let new_rows = self.stored.new_rows();
+        if new_rows == 0 {
             return Ok(0);
         }
-        let looks = self.stored.stored > 0;
+        let others = self.stored.not_inserted();
+        let taken = if others.is_empty() { Taken::All } else { Taken::Others };
         let mut inserted = 0;
         for given in self.shapes() {
             let shape = given.as_deref().map_or(Shape::All, Shape::Some);
             let is_mixed = self.part.given.len() > 1;
-            let sql = staging.insert_new(&shape, self.part.which(), looks, is_mixed);
-            inserted += self.run(&sql)?;
+            inserted += self.run(&staging.insert(&shape, taken, is_mixed), &others)?;
         }
-        if policy != Policy::Append && inserted != is_new as u64 {
+        if inserted != new_rows as u64 {
             return Err(stale());
         }
         Ok(inserted)
@@ -244,20 +365,25 @@ impl Writer<'_> {
         if self.part.given.is_empty() { vec![None] } else { self.part.given.clone() }
     }
 
-    fn run(&self, sql: &str) -> Result<u64, Raised> {
+    /// Runs a statement that writes; `places` is its `$4`.
+    fn run(&self, sql: &str, places: &[ItemPointerData]) -> Result<u64, Raised> {
         Spi::connect_mut(|_| {
-            let types = [pg_sys::XID8OID, pg_sys::INT4OID, pg_sys::INT4OID];
+            let types = [pg_sys::XID8OID, pg_sys::INT4OID, pg_sys::INT4OID, pg_sys::TIDARRAYOID];
+            let places = places.to_vec().into_datum();
             Plan::prepare(sql, &types)?.write(&[
                 Datum::from(self.batch.id),
                 Datum::from(self.run.first),
                 Datum::from(self.run.last),
+                places.unwrap_or(Datum::null()),
             ])
         })
     }
 
-    fn answers_true(&self, sql: &str) -> Result<bool, Raised> {
+    fn answers_true(&self, sql: &str, places: &[ItemPointerData]) -> Result<bool, Raised> {
         Spi::connect_mut(|client| {
-            let row = client.update(sql, None, &run_arguments(self.batch, self.run))?.first();
+            let mut arguments = Vec::from(run_arguments(self.batch, self.run));
+            arguments.push(places.to_vec().into());
+            let row = client.update(sql, None, &arguments)?.first();
             Ok(row.get::<bool>(1)?.unwrap_or(false))
         })
     }

@@ -3,7 +3,6 @@
 //! A row is judged by its post-image: what it names, else what is stored, else the column's default.
 //! A default that is no constant counts as null here; what it violates shows when it is written.
 
-use super::set::Which;
 use super::shape::{self, Shape};
 use super::{
     Staging, any_of, differs, image_of, key_images, list, literal, moves_guard, quoted, same_key,
@@ -29,12 +28,22 @@ pub enum Violation {
     Taken(String),
 }
 
+/// Which of the rows of a run are to write, if nothing is in their way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Which {
+    /// All: no key stands twice.
+    All,
+    /// The last one of each key.
+    Last,
+}
+
 /// A look at the rows that a run has for one target.
 pub struct Look<'a> {
     staging: Staging<'a>,
     shape: &'a Shape<'a>,
     which: Which,
     reads_target: bool,
+    of_events: bool,
 }
 
 impl<'a> Look<'a> {
@@ -43,7 +52,12 @@ impl<'a> Look<'a> {
     pub fn new(staging: Staging<'a>, shape: &'a Shape<'a>, which: Which) -> Self {
         let policy = staging.target.policy;
         let reads_target = !matches!(policy, Policy::Append | Policy::Ignore);
-        Self { staging, shape, which, reads_target }
+        Self { staging, shape, which, reads_target, of_events: false }
+    }
+
+    /// The same look, which takes every key for new, and does not read the target.
+    pub fn assuming_new(self) -> Self {
+        Self { reads_target: false, ..self }
     }
 
     /// The same look, which reads the target in any case.
@@ -51,9 +65,9 @@ impl<'a> Look<'a> {
         Self { reads_target: !self.target().key.is_empty(), ..self }
     }
 
-    /// Whether it reads the target.
-    pub fn reads_target(&self) -> bool {
-        self.reads_target
+    /// A close look at the rows of the events `$4` alone, each taken for one that writes.
+    pub fn of_events(self) -> Self {
+        Self { which: Which::All, of_events: true, ..self.closely() }
     }
 
     fn target(&self) -> &'a Target {
@@ -87,12 +101,21 @@ impl<'a> Look<'a> {
         column.not_null && (always_named || !column.has_default)
     }
 
-    /// Rows that don't delete, rows that are to write a row, rows stored with their keys, how many of these differ, the
-    /// first event that moves a value which another unique index looks at, and the event, row and
-    /// first violation of each row that has one.
+    /// The places of rows that later ones replace; places and events of the other rows that are stored
+    /// with their keys, and of those of them that are to be updated; the first event that moves a value
+    /// which another unique index looks at; and event, row and first violation of each row that has one.
     pub fn violations(&self, kinds: &[Violation]) -> String {
         let mut cases = String::new();
-        for (number, kind) in (1..).zip(kinds) {
+        let (effective, other): (Vec<_>, Vec<_>) = (1..).zip(kinds).partition(|(_, kind)| {
+            matches!(kind, Violation::Null(_) | Violation::Check(_) | Violation::Taken(_))
+        });
+        for (number, kind) in other {
+            cases.push_str(&format!(" when {} then {number}", self.condition(kind)));
+        }
+        if !effective.is_empty() {
+            cases.push_str(" when not q._forebay_effective then null");
+        }
+        for (number, kind) in effective {
             cases.push_str(&format!(" when {} then {number}", self.condition(kind)));
         }
         let problem =
@@ -102,22 +125,26 @@ impl<'a> Look<'a> {
             Which::Last => "q._forebay_last",
         };
         format!(
-            "select count(*), count(*) filter (where p._forebay_last), \
-             count(*) filter (where p._forebay_last and p._forebay_stored), \
-             count(*) filter (where p._forebay_last and p._forebay_differs), \
+            "select array_agg(p._forebay_place) filter (where not p._forebay_last), \
+             array_agg(p._forebay_place) filter (where p._forebay_last and p._forebay_stored), \
+             array_agg(p._event) filter (where p._forebay_last and p._forebay_stored), \
+             array_agg(p._forebay_place) filter (where p._forebay_last and p._forebay_differs), \
+             array_agg(p._event) filter (where p._forebay_last and p._forebay_differs), \
              min(p._event) filter (where p._forebay_moves), \
              array_agg(p._event) filter (where p._forebay_problem is not null), \
              array_agg(p._row) filter (where p._forebay_problem is not null), \
              array_agg(p._forebay_problem) filter (where p._forebay_problem is not null) \
-             from (select q._event, q._row, q._forebay_stored, q._forebay_differs, \
-             q._forebay_moves, {last} as _forebay_last, {problem} as _forebay_problem from {} q) p",
+             from (select q._forebay_place, q._event, q._row, q._forebay_stored, \
+             q._forebay_differs, q._forebay_moves, {last} as _forebay_last, {problem} as _forebay_problem \
+             from {} q offset 0) p \
+             where p._forebay_stored or not p._forebay_last or p._forebay_problem is not null",
             self.post_images(self.reads_target)
         )
     }
 
-    /// The rows with their post-images under the columns' own names, and `_forebay_stored`,
-    /// `_forebay_differs`, `_forebay_moves`, `_forebay_effective` (whether it writes, if it violates
-    /// nothing), `_forebay_last`.
+    /// The rows with their post-images under the columns' own names, and `_forebay_place`,
+    /// `_forebay_stored`, `_forebay_differs`, `_forebay_moves`, `_forebay_effective` (whether it
+    /// writes, if it violates nothing), `_forebay_last`.
     fn post_images(&self, reads_target: bool) -> String {
         let (target, shape) = (self.target(), self.shape);
         let has_stored = reads_target && !target.key.is_empty();
@@ -140,10 +167,10 @@ impl<'a> Look<'a> {
             Some(version) => (!shape.names(target, version)).to_string(),
             None => "false".to_owned(),
         };
-        let (rows, of_run) = (self.staging.rows(), self.staging.of_run());
+        let (rows, of_run) = (self.staging.rows(), self.of_run());
         if !has_stored {
             return format!(
-                "(select s._event, s._row, false as _forebay_stored, false as _forebay_differs, \
+                "(select s.ctid as _forebay_place, s._event, s._row, false as _forebay_stored, false as _forebay_differs, \
                  false as _forebay_moves, true as _forebay_effective, {last} as _forebay_last, \
                  {versionless} as _forebay_versionless{images} \
                  from {rows} where {of_run} and s._op <> 'd')"
@@ -154,7 +181,8 @@ impl<'a> Look<'a> {
             _ => "l._forebay_stored is null",
         };
         format!(
-            "(select s._event, s._row, coalesce(l._forebay_stored, false) as _forebay_stored, \
+            "(select s.ctid as _forebay_place, s._event, s._row, \
+             coalesce(l._forebay_stored, false) as _forebay_stored, \
              coalesce(l._forebay_differs, false) as _forebay_differs, \
              coalesce(l._forebay_moves, false) as _forebay_moves, \
              {effective} as _forebay_effective, {last} as _forebay_last, \
@@ -167,6 +195,11 @@ impl<'a> Look<'a> {
             target_rows(target),
             same_key(target)
         )
+    }
+
+    fn of_run(&self) -> String {
+        let of_run = self.staging.of_run();
+        if self.of_events { format!("{of_run} and s._event = any ($4)") } else { of_run.to_owned() }
     }
 
     fn post_image(&self, column: &Column, has_stored: bool) -> String {
@@ -195,23 +228,21 @@ impl<'a> Look<'a> {
 
     fn condition(&self, violation: &Violation) -> String {
         let target = self.target();
-        let effective = |condition: String| format!("q._forebay_effective and ({condition})");
         match violation {
             Violation::Versionless => "q._forebay_versionless".to_owned(),
             Violation::Stored => "q._forebay_stored".to_owned(),
             Violation::Different => "q._forebay_differs".to_owned(),
-            Violation::Null(column) => effective(format!("q.{} is null", quoted(column))),
+            Violation::Null(column) => format!("q.{} is null", quoted(column)),
             Violation::Check(name) => {
                 let check = target.checks.iter().find(|check| check.name == *name);
-                let expression = check.map_or("true", |check| check.expression.as_str());
-                effective(format!(
-                    "(select not ({expression}) from (select q.*) as {})",
-                    quoted(&target.table)
-                ))
+                check.map_or_else(
+                    || "false".to_owned(),
+                    |check| format!("not ({})", check.expression),
+                )
             }
             Violation::Taken(name) => {
                 let unique = target.uniques.iter().find(|unique| unique.name == *name);
-                effective(unique.map_or_else(|| "false".to_owned(), |unique| self.is_taken(unique)))
+                unique.map_or_else(|| "false".to_owned(), |unique| self.is_taken(unique))
             }
         }
     }
@@ -256,7 +287,7 @@ impl<'a> Look<'a> {
         format!(
             "select count(*) from (select distinct {columns} from {} q where ({}){} offset 0) q \
              where {}",
-            self.post_images(self.needs_stored_for(foreign_key)),
+            self.post_images(self.reads_target && self.needs_stored_for(foreign_key)),
             any_or_all_given(foreign_key),
             parent.map(|parent| is_ungiven(foreign_key, parent)).unwrap_or_default(),
             is_orphan(foreign_key)
@@ -289,7 +320,7 @@ impl<'a> Look<'a> {
         )
     }
 
-    /// The rows of the events `$4` (if `of_parents`: that refer to what one of these gives) that write
+    /// The rows of the events `$5` (if `of_parents`: that refer to what one of these gives) that write
     /// a reference to what is not stored, with each event that gives it: event, row, that event.
     pub fn staged_parents(
         &self,
@@ -300,7 +331,7 @@ impl<'a> Look<'a> {
         let of_events = if of_parents { "s" } else { "q" };
         format!(
             "select q._event, q._row, s._event from {} q join {} on {} \
-             where {} and s._op <> 'd' and {of_events}._event = any ($4) \
+             where {} and s._op <> 'd' and {of_events}._event = any ($5) \
              and q._forebay_effective and ({}) and {} order by 1, 2, 3",
             self.post_images(true),
             parent.rows(),

@@ -6,42 +6,42 @@ use super::{
 };
 use crate::target::Policy;
 
-/// Which rows of a run are written.
+/// Which of a run's rows that don't delete a statement takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Which {
-    /// All: no key stands twice.
+pub enum Taken {
+    /// All of them.
     All,
-    /// The last one of each key.
-    Last,
+    /// Those whose places in the staging table are `$4`.
+    These,
+    /// Those whose places are not `$4`.
+    Others,
+}
+
+impl Taken {
+    fn condition(self) -> &'static str {
+        match self {
+            Self::All => "",
+            Self::These => " and s.ctid = any ($4)",
+            Self::Others => " and s.ctid <> all ($4)",
+        }
+    }
 }
 
 impl Staging<'_> {
-    /// The rows of a run that write a row, as `s`.
-    fn source(&self, which: Which) -> String {
-        let (rows, of_run) = (self.rows(), self.of_run());
-        match which {
-            Which::All => {
-                format!("(select s.* from {rows} where {of_run} and s._op <> 'd' offset 0) s")
-            }
-            Which::Last => {
-                let key = key_images(self.target);
-                format!(
-                    "(select distinct on ({key}) s.* from {rows} where {of_run} and s._op <> 'd' \
-                     order by {key}, s._event desc, s._row desc) s"
-                )
-            }
-        }
+    fn upserts(&self, taken: Taken) -> String {
+        format!("{} and s._op <> 'd'{}", self.of_run(), taken.condition())
     }
 
     /// Locks the stored rows that differ, in order of the key. Answers whether one of them would
     /// move a value that another unique index looks at.
-    pub fn lock_differing(&self, shape: &Shape, which: Which) -> String {
+    pub fn lock_differing(&self, shape: &Shape, taken: Taken) -> String {
         let target = self.target;
         format!(
             "select coalesce(bool_or(l.moves), false) \
-             from (select * from {} order by {} offset 0) s \
+             from (select s.* from {} where {} order by {} offset 0) s \
              cross join lateral (select {} as moves from {} t where {} and {} limit 1 for update) l",
-            self.source(which),
+            self.rows(),
+            self.upserts(taken),
             key_images(target),
             moves_guard(target, shape),
             target_rows(target),
@@ -51,16 +51,8 @@ impl Staging<'_> {
     }
 
     /// Updates the stored rows that differ.
-    pub fn update_differing(&self, shape: &Shape, which: Which) -> String {
+    pub fn update_differing(&self, shape: &Shape, taken: Taken) -> String {
         let target = self.target;
-        let source = match which {
-            Which::All => self.rows(),
-            Which::Last => self.source(which),
-        };
-        let of_run = match which {
-            Which::All => format!("{} and s._op <> 'd' and ", self.of_run()),
-            Which::Last => String::new(),
-        };
         let assignments = list(shape.values(target), ", ", |column| {
             let name = quoted(&column.name);
             match shape {
@@ -73,54 +65,38 @@ impl Staging<'_> {
             }
         });
         format!(
-            "update {} t set {assignments} from {source} where {of_run}{} and {}",
+            "update {} t set {assignments} from {} where {} and {} and {}",
             target_rows(target),
+            self.rows(),
+            self.upserts(taken),
             same_key(target),
             differs(target, shape)
         )
     }
 
-    /// Inserts the rows that have no stored row, of those that name exactly the columns of `shape`,
-    /// if only some do.
-    pub fn insert_new(&self, shape: &Shape, which: Which, looks: bool, mixed: bool) -> String {
+    /// Inserts rows, of those that name exactly the columns of `shape`, if only some do.
+    pub fn insert(&self, shape: &Shape, taken: Taken, mixed: bool) -> String {
         let target = self.target;
-        let join = if looks {
-            format!(
-                " left join lateral (select true as found from {} t where {} limit 1) l on true",
-                target_rows(target),
-                same_key(target)
-            )
-        } else {
-            String::new()
-        };
-        let mut conditions = Vec::new();
-        if looks {
-            conditions.push("l.found is null".to_owned());
-        }
-        if mixed {
-            conditions.push(match shape {
-                Shape::Some(given) => {
-                    let given = list(given.iter(), ",", i16::to_string);
-                    format!("s._given = '{{{given}}}'::int2[]")
-                }
-                Shape::All | Shape::Mixed(_) => "s._given is null".to_owned(),
-            });
-        }
-        let condition = if conditions.is_empty() {
-            String::new()
-        } else {
-            format!(" where {}", conditions.join(" and "))
+        let names_these = match shape {
+            _ if !mixed => String::new(),
+            Shape::Some(given) => {
+                let given = list(given.iter(), ",", i16::to_string);
+                format!(" and s._given = '{{{given}}}'::int2[]")
+            }
+            Shape::All | Shape::Mixed(_) => " and s._given is null".to_owned(),
         };
         let order = match target.policy {
-            Policy::Append => " order by s._event, s._row".to_owned(),
-            _ => format!(" order by {}", key_images(target)),
+            Policy::Append => "s._event, s._row".to_owned(),
+            _ => key_images(target),
         };
         format!(
-            "insert into {} ({}) overriding system value select {} from {}{join}{condition}{order}",
+            "insert into {} ({}) overriding system value \
+             select {} from {} where {}{names_these} order by {order}",
             target.name,
             names(shape.columns(target)),
             list(shape.columns(target), ", ", value_of),
-            self.source(which)
+            self.rows(),
+            self.upserts(taken)
         )
     }
 

@@ -37,10 +37,12 @@ impl<'a, 'b> Trial<'a, 'b> {
         Ok(Self { client, schema, merge })
     }
 
-    /// Now and then few rows are too few for a set, so that both ways are met.
+    /// Now and then few rows are too few for a set, and keys are taken for new, so that all ways are met.
     pub async fn randomize_ways(&self, rng: &mut StdRng) -> Result<()> {
         let rows = [0, 0, 0, 8, 1000][rng.random_range(0..5)];
-        self.client.batch_execute(&format!("set forebay.walk_below = {rows}")).await?;
+        let always_new = rng.random_bool(0.4);
+        let sql = format!("set forebay.walk_below = {rows}; set forebay.always_new = {always_new}");
+        self.client.batch_execute(&sql).await?;
         Ok(())
     }
 
@@ -53,7 +55,8 @@ impl<'a, 'b> Trial<'a, 'b> {
         batches: &[Vec<Event>],
     ) -> Result<Option<Difference>> {
         let (mut sane, mut mutated) = (Tally::default(), Tally::default());
-        self.client.batch_execute("set forebay.walk_below = 0; reset forebay.mutant").await?;
+        let sql = "set forebay.walk_below = 0; reset forebay.always_new; reset forebay.mutant";
+        self.client.batch_execute(sql).await?;
         if let Some(difference) = self.run(batches, &mut sane).await? {
             bail!("without the mutant: {difference}");
         }

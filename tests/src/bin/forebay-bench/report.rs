@@ -1,6 +1,7 @@
 //! The figures, for people and for programs.
 
 use std::{
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
 };
@@ -23,6 +24,8 @@ pub struct Measurement {
     /// Of the client and the database together.
     pub cpu_seconds: f64,
     pub wal_bytes: i64,
+    /// Seconds per step, of those that say so.
+    pub steps: BTreeMap<String, f64>,
 }
 
 /// What all systems did in one scenario.
@@ -38,8 +41,10 @@ impl Results {
     }
 }
 
-pub fn print_header(scenario: Scenario, rows: u64) {
-    println!("\n{}: {rows} {}", name(scenario), scenario.description());
+/// With the ratio of compression, where there is one.
+pub fn print_header(scenario: Scenario, rows: u64, compression: Option<f64>) {
+    let ratio = compression.map(|ratio| format!(", compressed {ratio:.0}:1")).unwrap_or_default();
+    println!("\n{}: {rows} {}{ratio}", name(scenario), scenario.description());
     println!("  system        seconds    rows/s   peak RSS   CPU s        WAL");
 }
 
@@ -53,6 +58,11 @@ pub fn print(measurement: &Measurement) {
         measurement.cpu_seconds,
         measurement.wal_bytes as f64 / 1_048_576.0,
     );
+    if !measurement.steps.is_empty() {
+        let steps =
+            measurement.steps.iter().map(|(step, seconds)| format!("{step} {seconds:.1} s"));
+        println!("    {}", steps.collect::<Vec<_>>().join(", "));
+    }
 }
 
 /// Prints how the writer stands to the others in each scenario, and to the goals. Scenarios and

@@ -1,6 +1,7 @@
 //! Runs one system after the other against the same database, each into an empty table.
 
 use std::{
+    collections::BTreeMap,
     env,
     io::{BufRead, BufReader},
     path::Path,
@@ -11,8 +12,8 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 use clap::ValueEnum;
 use forebay_tests::{
-    Database, Topic, Writer, WriterConfig, account, endpoint::SUPERUSER, memory, process::Process,
-    wait,
+    Database, Topic, Writer, WriterConfig, account, endpoint::SUPERUSER, memory, metrics::Metrics,
+    process::Process, wait,
 };
 use tokio_postgres::types::PgLsn;
 
@@ -25,6 +26,9 @@ use crate::{
 
 /// The writer's default, and so the others'.
 const BATCH_ROWS: u64 = 20_000;
+
+/// The writer's steps; the first two of a batch run while the batch before it is merged.
+const STEPS: &[&str] = &["consume", "decode", "stage", "merge", "dead_letters", "commit"];
 
 /// Who is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -48,8 +52,8 @@ impl System {
     /// Those that update a row that is there.
     pub const UPDATING: &[Self] = &[Self::BulkSql, Self::Forebay1, Self::Forebay2];
 
-    /// Those that pass a bad event.
-    pub const REJECTING: &[Self] = &[Self::Forebay1, Self::Forebay2];
+    /// Those that read from Kafka, and pass a bad event.
+    pub const FROM_KAFKA: &[Self] = &[Self::Forebay1, Self::Forebay2];
 }
 
 /// What all systems of a scenario are measured with.
@@ -87,6 +91,7 @@ impl Bench<'_> {
             System::Forebay2 => self.forebay(2).await?,
         };
         let seconds = start.elapsed().as_secs_f64();
+        let steps = client.steps().await?;
 
         let cpu = measure::cpu_seconds(client.id())?
             + measure::server_cpu_seconds(self.postmaster)?
@@ -108,6 +113,7 @@ impl Bench<'_> {
             peak_rss_mib,
             cpu_seconds: cpu,
             wal_bytes,
+            steps,
         })
     }
 
@@ -166,6 +172,18 @@ enum Client {
 }
 
 impl Client {
+    /// The seconds that the writer spent in each step, all batches and workers together; nothing for
+    /// others.
+    async fn steps(&self) -> Result<BTreeMap<String, f64>> {
+        let Self::Forebay(writer) = self else { return Ok(BTreeMap::new()) };
+        let metrics = Metrics::of(writer).await?;
+        let seconds = |step: &&str| {
+            let seconds = metrics.get("forebay_step_seconds_sum", &[("step", step)])?;
+            Ok(((*step).to_owned(), seconds))
+        };
+        STEPS.iter().map(seconds).collect()
+    }
+
     fn id(&self) -> u32 {
         match self {
             Self::Own(process) => process.id(),
