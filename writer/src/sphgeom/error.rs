@@ -40,8 +40,8 @@ pub enum RegionError {
     /// The mesh is not divided that far.
     #[error("pixels have levels 0 to {MAX_LEVEL}, and not {0}")]
     Level(u8),
-    /// The envelope would take too long.
-    #[error("a region has too many vertices or operands for its size")]
+    /// The envelope, or several together, would take too long.
+    #[error("the pixels of a region would take too long to find")]
     Effort,
 }
 
