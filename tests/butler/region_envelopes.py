@@ -22,12 +22,14 @@ import sys
 
 from lsst.sphgeom import (
     Angle,
+    Box,
     Circle,
     CompoundRegion,
     ConvexPolygon,
     Ellipse,
     HtmPixelization,
     IntersectionRegion,
+    LonLat,
     Region,
     UnionRegion,
     UnitVector3d,
@@ -279,6 +281,44 @@ def ellipse(rng):
     return Ellipse(centre, *map(Angle, axes), Angle(rng.uniform(0, 7)))
 
 
+def box(rng):
+    """As bytes, which the library may have to make into other numbers."""
+    step = rng.choice((HALF_PI, HALF_PI / 8, math.pi / 180, 1e-9))
+    west = rng.choice((rng.uniform(-7, 7), round(rng.uniform(-4, 4) / step) * step))
+    south = rng.choice((rng.uniform(-2, 1.6), round(rng.uniform(-1.6, 1.6) / step) * step))
+    width, height = rng.choice((size(rng), step, 1.0)), rng.choice((size(rng), step))
+    if rng.random() < 0.3:
+        width = rng.uniform(0, 7)
+    return box_bytes(west, west + width, south, south + height)
+
+
+def mesh_box(rng):
+    """Bounded by the meridians and parallels that bound triangles of the mesh's, or near them."""
+    bounds = [trixel(rng, 0, 8).getBoundingBox() for _ in range(2)]
+    lons = [lon for box in bounds for lon in (box.getLon().getA(), box.getLon().getB())]
+    lats = [lat for box in bounds for lat in (box.getLat().getA(), box.getLat().getB())]
+    margin = rng.choice((0.0, 0.0, 5e-10, 1e-9))
+    west, east = (lon.asRadians() for lon in rng.sample(lons, 2))
+    south, north = sorted(lat.asRadians() for lat in rng.sample(lats, 2))
+    west, east = max(west - margin, 0.0), min(east + margin, 2 * math.pi)
+    return box_bytes(west, east, south - margin, north + margin)
+
+
+def odd_box(rng):
+    if rng.random() < 0.3:
+        return rng.choice((Box.empty(), Box.full()))
+    numbers = (0.0, -0.0, 1.0, -1.0, HALF_PI, -HALF_PI, math.pi, 2 * math.pi, 7.0, 1e-20, -1e-20)
+    west, east = sorted(rng.sample(numbers, 2))
+    if rng.random() < 0.1:
+        west = math.nan
+    south, north = rng.choices(numbers + (math.nan, math.inf, -math.inf), k=2)
+    return box_bytes(west, east, south, north)
+
+
+def box_bytes(*numbers):
+    return b"b" + struct.pack("<4d", *numbers)
+
+
 def compound(rng, depth=3):
     """A union or an intersection of regions that may meet."""
     kind = rng.choice((UnionRegion, IntersectionRegion))
@@ -295,6 +335,7 @@ def compound(rng, depth=3):
                     ring(rng, beside, radius, rng.randint(3, 6)),
                     Circle(beside, Angle(radius)),
                     Ellipse(beside, Angle(radius), Angle(radius / 2), Angle(1.0)),
+                    Box(LonLat(beside), Angle(radius), Angle(radius)),
                 )
             )
         if operand is not None:
@@ -335,6 +376,9 @@ OTHERS = (
     touching_circle,
     odd_circle,
     ellipse,
+    box,
+    mesh_box,
+    odd_box,
     compound,
     nested,
 )

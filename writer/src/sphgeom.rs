@@ -7,16 +7,16 @@
 //! - [`Region`] is decoded from the library's bytes, whose layouts are in `decode`, and encoded
 //!   again as the library would;
 //! - `envelope` walks down the `trixel`s, and leaves out those that are disjoint from a
-//!   `polygon` or a `circle`; an `ellipse` is its bounding circle;
+//!   `polygon`, a `circle` or a `lon_lat_box` of `longitudes` and `latitudes`; an `ellipse` is its
+//!   bounding circle;
 //! - `orientation` is the one question that polygons ask, and `exact` answers it where
 //!   floating point can't;
 //! - [`PixelRanges`] is the answer, [`Effort`] bounds what it may cost.
 //!
 //! Arithmetic is plain IEEE double, in the library's order of operations and without fused
-//! multiplication, as in its builds for x86-64. Circles and ellipses also take sines and
-//! arctangents from the system's C library, as it does.
-//!
-//! Boxes of longitude and latitude are refused, and with them compounds that hold one.
+//! multiplication, as in its builds for x86-64. All but polygons also take sines and arctangents
+//! from the system's C library, as it does. (What the library itself finds for an ellipse depends
+//! on memory that it has freed, if it does not crash; the bounding circle is what it means.)
 
 mod circle;
 mod decode;
@@ -26,6 +26,9 @@ mod encode;
 mod envelope;
 mod error;
 mod exact;
+mod latitudes;
+mod lon_lat_box;
+mod longitudes;
 mod orientation;
 mod pixel_ranges;
 mod polygon;

@@ -5,13 +5,16 @@
 //! | ConvexPolygon | `p` | three or more vertices |
 //! | Circle | `c` | the centre, the squared chord to the boundary, the radius in radians |
 //! | Ellipse | `e` | a matrix of three rows; α − π/2, β − π/2; γ, tan α, tan β |
-//! | Box | `b` | two longitudes and two latitudes |
+//! | Box | `b` | two longitudes, two latitudes, in radians |
 //! | UnionRegion | `u` | operands, each after the number of its bytes as a 64-bit integer |
 //! | IntersectionRegion | `i` | likewise |
 
 use super::RegionError;
 use super::circle::Circle;
 use super::ellipse::Ellipse;
+use super::latitudes::Latitudes;
+use super::lon_lat_box::LonLatBox;
+use super::longitudes::Longitudes;
 use super::polygon::ConvexPolygon;
 use super::region::Shape;
 use super::vector::Vector;
@@ -34,24 +37,14 @@ fn nested(bytes: &[u8], depth: usize) -> Result<Shape, RegionError> {
         b'p' => polygon(body),
         b'c' => circle(body),
         b'e' => ellipse(body),
-        b'b' => Err(match body.len() {
-            32 => RegionError::Box,
-            _ => length_error("Box", body),
-        }),
-        b'u' => {
-            let operands = operands("UnionRegion", body, depth)?;
-            Ok(Shape::Union(flattened(operands, |operand| match operand {
-                Shape::Union(inner) => Ok(inner),
-                other => Err(other),
-            })))
-        }
-        b'i' => {
-            let operands = operands("IntersectionRegion", body, depth)?;
-            Ok(Shape::Intersection(flattened(operands, |operand| match operand {
-                Shape::Intersection(inner) => Ok(inner),
-                other => Err(other),
-            })))
-        }
+        b'b' => lon_lat_box(body),
+        b'u' => Ok(Shape::Union(operands("UnionRegion", body, depth, operands_of_union)?)),
+        b'i' => Ok(Shape::Intersection(operands(
+            "IntersectionRegion",
+            body,
+            depth,
+            operands_of_intersection,
+        )?)),
         other => Err(RegionError::UnknownType(*other)),
     }
 }
@@ -79,8 +72,23 @@ fn ellipse(body: &[u8]) -> Result<Shape, RegionError> {
     Ok(Shape::Ellipse(Ellipse { matrix, axes: [a, b], derived: [c, d, e] }))
 }
 
-/// Decodes the operands of a compound which may hold so many levels of others.
-fn operands(kind: &'static str, body: &[u8], depth: usize) -> Result<Vec<Shape>, RegionError> {
+fn lon_lat_box(body: &[u8]) -> Result<Shape, RegionError> {
+    let [west, east, south, north] = all_numbers("Box", body)?;
+    if west.is_infinite() || east.is_infinite() {
+        return Err(RegionError::NotFinite("Box"));
+    }
+    let longitudes = Longitudes::new(west, east).ok_or(RegionError::Longitudes)?;
+    Ok(Shape::Box(LonLatBox::new(longitudes, Latitudes::new(south, north))))
+}
+
+/// Decodes the operands of a compound which may hold so many levels of others. What `dissolve`
+/// takes apart, a compound of the same kind, leaves its own operands in its place.
+fn operands(
+    kind: &'static str,
+    body: &[u8],
+    depth: usize,
+    dissolve: impl Fn(Shape) -> Result<Vec<Shape>, Shape>,
+) -> Result<Vec<Shape>, RegionError> {
     let mut operands = Vec::new();
     let mut rest = body;
     while !rest.is_empty() {
@@ -89,25 +97,27 @@ fn operands(kind: &'static str, body: &[u8], depth: usize) -> Result<Vec<Shape>,
         let length = usize::try_from(u64::from_le_bytes(*length)).map_err(|_| truncated())?;
         let (operand, after) = after.split_at_checked(length).ok_or_else(truncated)?;
         let depth = depth.checked_sub(1).ok_or(RegionError::Depth)?;
-        operands.push(nested(operand, depth)?);
+        match dissolve(nested(operand, depth)?) {
+            Ok(inner) => operands.extend(inner),
+            Err(other) => operands.push(other),
+        }
         rest = after;
     }
     Ok(operands)
 }
 
-/// Puts the operands of an operand of the compound's own kind in its place.
-fn flattened(
-    operands: Vec<Shape>,
-    dissolve: impl Fn(Shape) -> Result<Vec<Shape>, Shape>,
-) -> Vec<Shape> {
-    let mut flattened = Vec::with_capacity(operands.len());
-    for operand in operands {
-        match dissolve(operand) {
-            Ok(inner) => flattened.extend(inner),
-            Err(other) => flattened.push(other),
-        }
+fn operands_of_union(shape: Shape) -> Result<Vec<Shape>, Shape> {
+    match shape {
+        Shape::Union(operands) => Ok(operands),
+        other => Err(other),
     }
-    flattened
+}
+
+fn operands_of_intersection(shape: Shape) -> Result<Vec<Shape>, Shape> {
+    match shape {
+        Shape::Intersection(operands) => Ok(operands),
+        other => Err(other),
+    }
 }
 
 fn point(kind: &'static str, [x, y, z]: [f64; 3]) -> Result<Vector, RegionError> {

@@ -21,6 +21,10 @@ pub fn append(shape: &Shape, out: &mut Vec<u8>) {
             append_numbers(&ellipse.axes, out);
             append_numbers(&ellipse.derived, out);
         }
+        Shape::Box(lon_lat_box) => {
+            out.push(b'b');
+            append_numbers(&lon_lat_box.ends(), out);
+        }
         Shape::Union(operands) => append_compound(b'u', operands, out),
         Shape::Intersection(operands) => append_compound(b'i', operands, out),
     }

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::circle::Circle;
 use super::effort::Effort;
+use super::lon_lat_box::LonLatBox;
 use super::polygon::ConvexPolygon;
 use super::region::Shape;
 use super::trixel::{Relation, Trixel};
@@ -21,6 +22,7 @@ pub fn envelope(shape: &Shape, level: u8, effort: &mut Effort) -> Result<PixelRa
         Shape::ConvexPolygon(polygon) => search(polygon, level, effort),
         Shape::Circle(circle, _) => search(circle, level, effort),
         Shape::Ellipse(ellipse) => search(&ellipse.bounding_circle(), level, effort),
+        Shape::Box(lon_lat_box) => search(lon_lat_box, level, effort),
         Shape::Union(operands) => {
             let envelopes = operands.iter().map(|operand| envelope(operand, level, effort));
             Ok(PixelRanges::union(envelopes.collect::<Result<_, _>>()?))
@@ -50,6 +52,12 @@ impl Piece for ConvexPolygon {
 }
 
 impl Piece for Circle {
+    fn relate(&self, trixel: &Trixel, effort: &mut Effort) -> Relation {
+        self.relate(trixel, effort)
+    }
+}
+
+impl Piece for LonLatBox {
     fn relate(&self, trixel: &Trixel, effort: &mut Effort) -> Relation {
         self.relate(trixel, effort)
     }

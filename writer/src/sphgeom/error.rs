@@ -28,20 +28,20 @@ pub enum RegionError {
     /// An operand, or its length, is longer than what is left of the compound.
     #[error("a {0} ends within an operand")]
     Truncated(&'static str),
-    /// A vertex or a centre is infinite or not a number.
+    /// A vertex or a centre is infinite or not a number, or a longitude is infinite.
     #[error("a {0} has a point that is not finite")]
     NotFinite(&'static str),
-    /// A box of longitude and latitude.
-    #[error("a Box is not supported as a region: use a ConvexPolygon")]
-    Box,
+    /// A box with a longitude outside 0 to 2π has them in the wrong order.
+    #[error("the longitudes of a Box are neither from 0 to 2π nor in order")]
+    Longitudes,
     /// Compounds within compounds, and so on.
     #[error("a region is nested more than {MAX_DEPTH} deep")]
     Depth,
     /// The mesh is not divided that far.
     #[error("pixels have levels 0 to {MAX_LEVEL}, and not {0}")]
     Level(u8),
-    /// The envelope would take too long.
-    #[error("a region has too many vertices or operands for its size")]
+    /// The envelope, or several together, would take too long.
+    #[error("the pixels of a region would take too long to find")]
     Effort,
 }
 
@@ -49,13 +49,14 @@ impl From<RegionError> for Rejection {
     fn from(error: RegionError) -> Self {
         let sqlstate = match error {
             RegionError::Digits(rejection) => return rejection,
-            RegionError::Box | RegionError::Level(_) => SqlState::FEATURE_NOT_SUPPORTED,
+            RegionError::Level(_) => SqlState::FEATURE_NOT_SUPPORTED,
             RegionError::Depth | RegionError::Effort => SqlState::PROGRAM_LIMIT_EXCEEDED,
             RegionError::Empty
             | RegionError::UnknownType(_)
             | RegionError::Length { .. }
             | RegionError::Truncated(_)
-            | RegionError::NotFinite(_) => SqlState::INVALID_TEXT_REPRESENTATION,
+            | RegionError::NotFinite(_)
+            | RegionError::Longitudes => SqlState::INVALID_TEXT_REPRESENTATION,
         };
         Self::new(sqlstate, error.to_string())
     }

@@ -7,6 +7,7 @@ use super::circle::Circle;
 use super::effort::Effort;
 use super::ellipse::Ellipse;
 use super::envelope::envelope;
+use super::lon_lat_box::LonLatBox;
 use super::polygon::ConvexPolygon;
 use super::{PixelRanges, RegionError, decode, encode};
 use crate::encode::decode_hex;
@@ -34,6 +35,7 @@ pub(super) enum Shape {
     /// A circle, and its radius in radians, which nothing depends on.
     Circle(Circle, f64),
     Ellipse(Ellipse),
+    Box(LonLatBox),
     /// All points of any operand, none of which is a union.
     Union(Vec<Shape>),
     /// All points that every operand has, none of which is an intersection.
@@ -44,8 +46,8 @@ impl Region {
     /// The region that the library encoded as these bytes.
     ///
     /// # Errors
-    /// If they are no region, or one that is not supported: a Box, compounds nested too deep, a
-    /// point that is not finite (which the library takes, and finds arbitrary pixels for).
+    /// If they are no region, or one that is not supported: compounds nested too deep, or a point
+    /// or longitude that is not finite (which the library takes, and finds arbitrary pixels for).
     pub fn decode(bytes: &[u8]) -> Result<Self, RegionError> {
         Ok(Self { shape: decode::shape(bytes)? })
     }
@@ -62,7 +64,8 @@ impl Region {
     }
 
     /// The bytes that the library encodes the region as. They are those that were decoded, except
-    /// that a union is dissolved in the union that holds it, and so with intersections.
+    /// that a union is dissolved in the union that holds it, and so with intersections, and that
+    /// a box has longitudes of 0 to 2π and latitudes between the poles.
     #[must_use]
     pub fn encoded(&self) -> Vec<u8> {
         let mut bytes = Vec::new();

@@ -1,5 +1,7 @@
 //! Bytes that are regions, and bytes that are not.
 
+use std::f64::consts::{FRAC_PI_2, TAU};
+
 use proptest::prelude::*;
 
 use crate::rejection::Rejection;
@@ -32,7 +34,7 @@ fn sqlstate(bytes: &[u8]) -> &'static str {
 
 #[test]
 fn knows_the_lengths() {
-    for (kind, numbers) in [(b'p', 9), (b'p', 12), (b'p', 300), (b'c', 5), (b'e', 14)] {
+    for (kind, numbers) in [(b'p', 9), (b'p', 12), (b'p', 300), (b'c', 5), (b'e', 14), (b'b', 4)] {
         let region = simple(kind, &vec![0.5; numbers]);
         assert_eq!(Region::decode(&region).unwrap().encoded(), region);
         for length in [region.len() - 1, region.len() + 1] {
@@ -53,12 +55,21 @@ fn knows_the_lengths() {
 }
 
 #[test]
-fn refuses_boxes() {
-    let region = simple(b'b', &[0.0, 1.0, 0.0, 1.0]);
-    assert_eq!(decode_error(&region), RegionError::Box);
-    assert_eq!(decode_error(&compound(b'u', &[region])), RegionError::Box);
-    assert_eq!(sqlstate(&simple(b'b', &[0.0; 4])), "0A000");
-    assert!(matches!(decode_error(&simple(b'b', &[0.0; 5])), RegionError::Length { .. }));
+fn boxes_are_normalised() {
+    let again = |numbers: [f64; 4]| Region::decode(&simple(b'b', &numbers)).unwrap().encoded();
+    for numbers in [[0.0, 1.0, -1.0, 1.0], [6.0, 1.0, 0.0, 0.0], [-0.0, TAU, -0.0, FRAC_PI_2]] {
+        assert_eq!(again(numbers), simple(b'b', &numbers));
+    }
+    let normalised = [TAU - 1.0, 1.0, -FRAC_PI_2, FRAC_PI_2];
+    assert_eq!(again([-1.0, 1.0, -5.0, f64::INFINITY]), simple(b'b', &normalised));
+    let nan = f64::from_bits(0x7ff8_0000_0000_0000);
+    assert_eq!(again([0.0, 1.0, 2.0, 1.0]), simple(b'b', &[nan, nan, 2.0, 1.0]));
+    assert_eq!(again([-nan, 1.0, 0.0, 1.0]), simple(b'b', &[nan, nan, 1.0, 0.0]));
+    assert_eq!(decode_error(&simple(b'b', &[1.0, -1.0, 0.0, 1.0])), RegionError::Longitudes);
+    assert_eq!(
+        decode_error(&simple(b'b', &[1.0, f64::INFINITY, 0.0, 1.0])),
+        RegionError::NotFinite("Box")
+    );
 }
 
 #[test]

@@ -179,6 +179,18 @@ fn ellipses_are_their_bounding_circles() {
 }
 
 #[test]
+fn boxes_are_found_by_their_bounds() {
+    let find = |numbers: [f64; 4]| envelope(&simple(b'b', &numbers), 7);
+    assert_eq!(find([0.0, TAU, -2.0, 2.0]).len(), 131_072);
+    assert_eq!(find([1.0, 2.0, FRAC_PI_2, FRAC_PI_2]).len(), 4, "at the pole");
+    assert!(find([1.0, 2.0, 0.5, 0.4]).is_empty());
+    let (wrapping, shifted) = (find([6.0, 0.5, 0.2, 0.3]), find([6.0 - TAU, 0.5, 0.2, 0.3]));
+    assert_eq!(wrapping, shifted);
+    let halves = [find([6.0, TAU, 0.2, 0.3]), find([0.0, 0.5, 0.2, 0.3])];
+    assert!(is_subset(&PixelRanges::union(halves.to_vec()), &wrapping));
+}
+
+#[test]
 fn knows_its_levels() {
     let region = Region::decode(b"i").unwrap();
     assert_eq!(region.envelope(0), Ok(PixelRanges::from(8..16)));
