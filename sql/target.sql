@@ -63,7 +63,7 @@ declare
 begin
     if to_regclass(staging) is not null then
         execute format('alter extension forebay drop table %s', staging);
-        execute format('drop table %s', staging);
+        execute format('drop table %s cascade', staging); -- whoever sees it may have made something of it
     end if;
     select pg_get_userbyid(c.relowner) into strict owner_name from pg_class c where c.oid = target_relation;
     select string_agg(format(', %I %s', s.name, format_type(s.staged_type, -1)), '' order by s.attnum)
@@ -244,7 +244,7 @@ begin
           and c.relname ~ format('^t%s_[0-9]+$', target_id)
     loop
         execute format('alter extension forebay drop table %s', staging);
-        execute format('drop table %s', staging);
+        execute format('drop table %s cascade', staging); -- whoever sees it may have made something of it
     end loop;
 end
 $$;

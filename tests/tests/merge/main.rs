@@ -8,4 +8,5 @@ mod concurrent_unique;
 mod hostile_owner;
 mod many_poisons;
 mod missing_right;
+mod renamed;
 mod session;
