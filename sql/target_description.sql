@@ -253,6 +253,60 @@ $$;
 comment on function forebay.describe_foreign_keys(oid[]) is
     'The foreign keys of these tables that are enforced. foreseeable: the table''s owner may look for the parents, in columns that are staged.';
 
+create function forebay.missing_grant(target_relation oid) returns text
+    language sql stable
+    set search_path = pg_catalog, pg_temp
+as $$
+    with target as (
+        select c.oid, c.relowner, c.relnamespace from pg_class c where c.oid = target_relation),
+    expression as (
+        select 'pg_attrdef'::regclass as classid, d.oid from pg_attrdef d where d.adrelid = target_relation
+        union all
+        select 'pg_constraint'::regclass, k.oid from pg_constraint k
+        where k.conrelid = target_relation and k.contype = 'c'
+        union all
+        select 'pg_class'::regclass, i.indexrelid from pg_index i where i.indrelid = target_relation),
+    referring as (
+        select r.oid, r.relowner, r.relnamespace, 'select' as privilege
+        from pg_constraint k join pg_class r on r.oid = k.conrelid
+        where k.contype = 'f' and k.confrelid = target_relation
+        union
+        select r.oid, r.relowner, r.relnamespace, p.privilege
+        from pg_constraint k join pg_class r on r.oid = k.confrelid
+        cross join unnest(array['select', 'update']) p(privilege) -- to lock it
+        where k.contype = 'f' and k.conrelid = target_relation),
+    schema as (
+        select t.relowner, t.relnamespace from target t
+        union
+        select t.relowner, y.typnamespace from target t, forebay.staged_column s
+        join pg_type y on y.oid = s.type
+        where s.relation = target_relation
+        union
+        select r.relowner, r.relnamespace from referring r),
+    missing as (
+        select format('usage on schema %I', n.nspname) as privilege, s.relowner
+        from schema s join pg_namespace n on n.oid = s.relnamespace
+        where not has_schema_privilege(s.relowner, n.oid, 'usage')
+        union all
+        select format('%s on %s', r.privilege, r.oid::regclass), r.relowner
+        from referring r where not has_table_privilege(r.relowner, r.oid, r.privilege)
+        union all
+        select format('usage on sequence %s', c.oid::regclass), t.relowner
+        from target t, expression e
+        join pg_depend d on d.classid = e.classid and d.objid = e.oid and d.refclassid = 'pg_class'::regclass
+        join pg_class c on c.oid = d.refobjid and c.relkind = 'S'
+        where not has_sequence_privilege(t.relowner, c.oid, 'usage, update')
+        union all
+        select format('execute on function %s', f.oid::regprocedure), t.relowner
+        from target t, expression e
+        join pg_depend d on d.classid = e.classid and d.objid = e.oid and d.refclassid = 'pg_proc'::regclass
+        join pg_proc f on f.oid = d.refobjid
+        where not has_function_privilege(t.relowner, f.oid, 'execute'))
+    select format('grant %s to %I', m.privilege, pg_get_userbyid(m.relowner)) from missing m order by 1 limit 1
+$$;
+comment on function forebay.missing_grant(oid) is
+    'A grant that an owner needs besides those on the target itself, so that rows can be written there: on schemas, on what foreign keys refer to, on sequences and functions of defaults, checks and indexes. Null: there is none. It may be for what no row needs, so it only tells why a right was missing.';
+
 create function forebay.describe_targets(relations oid[]) returns jsonb
     language sql stable
     set search_path = pg_catalog, pg_temp
@@ -272,6 +326,7 @@ as $$
                 'missing_right', (
                     select r.privilege from unnest(array['select', 'insert', 'update', 'delete']) r(privilege)
                     where not has_table_privilege(c.relowner, c.oid, r.privilege) limit 1),
+                'missing_grant', forebay.missing_grant(c.oid),
                 'forces_row_security', c.relforcerowsecurity
                     and not (select r.rolbypassrls or r.rolsuper from pg_roles r where r.oid = c.relowner),
                 'acted_on', exists (

@@ -102,6 +102,8 @@ pub struct Target {
     pub owner_name: String,
     /// A right on the table that its owner lacks.
     pub missing_right: Option<String>,
+    /// A grant, as SQL, without which its owner may lack a right that a row needs elsewhere.
+    pub missing_grant: Option<String>,
     /// Whether its row security holds for its owner, too.
     pub forces_row_security: bool,
     /// Whether a foreign key refers to it.

@@ -172,6 +172,11 @@ impl Batch {
         self.parts.iter().find(|part| part.target.relation() == relation)
     }
 
+    /// The grant, as SQL, that may be missing where a right is.
+    pub fn missing_grant(&self) -> Option<&str> {
+        self.parts.iter().find_map(|part| part.target.missing_grant.as_deref())
+    }
+
     /// Whether a row of this part may replace an earlier one of the same key in a set.
     pub fn is_replaceable(&self, part: &Part) -> bool {
         part.is_replaceable()

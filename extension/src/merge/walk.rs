@@ -25,6 +25,9 @@ use crate::target::Policy;
 /// A subtransaction takes no more events than this.
 const MOST_EVENTS: usize = 64;
 
+/// `insufficient_privilege`: the event's fault, but where a grant is missing.
+const MISSING_RIGHT: &str = "42501";
+
 /// What became of a row.
 enum RowOutcome {
     Inserted,
@@ -152,7 +155,10 @@ impl<'a> Walk<'a> {
             Err(raised) if self.is_events_fault(&raised) => {
                 Ok(Stopped::At(place, self.about_current(raised)))
             }
-            Err(raised) => Err(raised),
+            Err(raised) => Err(match self.batch.missing_grant() {
+                Some(grant) if raised.sqlstate == MISSING_RIGHT => raised.with_hint(grant),
+                _ => raised,
+            }),
         }
     }
 
@@ -166,7 +172,8 @@ impl<'a> Walk<'a> {
     }
 
     fn is_events_fault(&self, raised: &Raised) -> bool {
-        fault_of(&raised.sqlstate) == Fault::Event
+        let lacks_grant = raised.sqlstate == MISSING_RIGHT && self.batch.missing_grant().is_some();
+        (fault_of(&raised.sqlstate) == Fault::Event && !lacks_grant)
             || self.suspected.is_some_and(|suspected| suspected == raised.sqlstate)
     }
 
