@@ -61,7 +61,7 @@ as $$
             from pg_collation c join pg_namespace n on n.oid = c.collnamespace
             where c.oid = a.attcollation) end,
         'constant_default', case when d.adbin::text like '{CONST %' then pg_get_expr(d.adbin, d.adrelid) end,
-        'has_default', d.oid is not null or a.attidentity <> '')
+        'has_default', d.oid is not null or a.attidentity <> '' or y.typdefault is not null)
         order by s.attnum)
     from forebay.staged_column s
     join pg_attribute a on a.attrelid = s.relation and a.attnum = s.attnum
@@ -93,6 +93,7 @@ as $$
     left join pg_amproc p on p.amprocfamily = o.opcfamily and p.amproclefttype = o.opcintype
      and p.amprocrighttype = o.opcintype and p.amprocnum = 4
      and p.amproc in ('btequalimage'::regproc, 'btvarstrequalimage'::regproc)
+     and o.opcintype <> 'bpchar'::regtype -- without a length, blanks at its end are stored and not compared
     left join pg_collation c on c.oid = u.collated
     where i.indrelid = target_relation and forebay.is_key_index(i, key)
 $$;
@@ -103,10 +104,11 @@ create function forebay.has_default_operators(index pg_catalog.pg_index) returns
     language sql stable
     set search_path = pg_catalog, pg_temp
 as $$
-    select bool_and(o.opcdefault) from pg_opclass o where o.oid = any (index.indclass::oid[])
+    select forebay.has_column_collations(index)
+       and (select bool_and(o.opcdefault) from pg_opclass o where o.oid = any (index.indclass::oid[]))
 $$;
 comment on function forebay.has_default_operators(pg_catalog.pg_index) is
-    'Whether an index means by equal what its columns'' types mean by it.';
+    'Whether an index means by equal what its columns'' types and collations mean by it.';
 
 create function forebay.describe_uniques(target_relation oid, key name[]) returns jsonb
     language sql stable
@@ -146,8 +148,13 @@ create function forebay.describe_checks(target_relation oid) returns jsonb
     language sql stable
     set search_path = pg_catalog, pg_temp
 as $$
-    select jsonb_agg(jsonb_build_object('name', k.conname, 'expression', pg_get_expr(k.conbin, k.conrelid))
-                     order by k.conname)
+    select jsonb_agg(jsonb_build_object(
+        'name', k.conname,
+        'expression', pg_get_expr(k.conbin, k.conrelid),
+        'columns', (
+            select coalesce(jsonb_agg(a.attname), '[]') from pg_attribute a
+            where a.attrelid = k.conrelid and a.attnum = any (k.conkey)))
+        order by k.conname)
     from pg_constraint k
     where k.conrelid = target_relation and k.contype = 'c'
       and not exists (
@@ -201,7 +208,7 @@ as $$
             select from pg_index i
             where i.indrelid = target_relation and i.indisunique and forebay.is_key_index(i, key)
               and not forebay.has_default_operators(i))
-            then 'the index over its key has another equality than the type'
+            then 'the index over its key has another equality than its columns'
     end
 $$;
 comment on function forebay.why_walked(oid, name[]) is
@@ -226,12 +233,23 @@ as $$
             from unnest(k.conpfeqop) with ordinality u(operator, position)
             join pg_operator r on r.oid = u.operator
             join pg_namespace m on m.oid = r.oprnamespace),
+        'collations', (
+            select jsonb_agg(case when a.attcollation <> b.attcollation and a.attcollation <> 0 then (
+                select format('%I.%I', m.nspname, l.collname)
+                from pg_collation l join pg_namespace m on m.oid = l.collnamespace
+                where l.oid = a.attcollation) end order by u.position)
+            from unnest(k.confkey, k.conkey) with ordinality u(attnum, child_attnum, position)
+            join pg_attribute a on a.attrelid = k.confrelid and a.attnum = u.attnum
+            join pg_attribute b on b.attrelid = k.conrelid and b.attnum = u.child_attnum),
+        'parent_root', pg_partition_root(p.oid)::oid::int8,
         'match_full', k.confmatchtype = 'f',
         'foreseeable',
             not exists (
                 select from unnest(k.conkey) u(attnum)
                 where not exists (
                     select from forebay.staged_column s where s.relation = k.conrelid and s.attnum = u.attnum))
+            and k.convalidated -- else stored rows may refer to nothing, and be updated all the same
+            and has_schema_privilege(c.relowner, p.relnamespace, 'usage')
             and has_table_privilege(c.relowner, p.oid, 'select')
             and (o.rolsuper or o.rolbypassrls or not p.relrowsecurity
                  or p.relowner = c.relowner and not p.relforcerowsecurity),
@@ -245,7 +263,9 @@ as $$
     join pg_class p on p.oid = k.confrelid
     join pg_namespace n on n.oid = p.relnamespace
     left join forebay.target t on t.relation = p.oid
-    where k.contype = 'f' and k.conparentid = 0 and k.conrelid = any (relations)
+    where k.contype = 'f' and k.conrelid = any (relations)
+      and not exists ( -- that of a partition that its parent's table has
+        select from pg_constraint o where o.oid = k.conparentid and o.conrelid = k.conrelid)
       and exists (
         select from pg_trigger g
         where g.tgconstraint = k.oid and g.tgrelid = k.conrelid and g.tgenabled in ('O', 'A'))
@@ -321,6 +341,7 @@ as $$
                 'schema', n.nspname,
                 'table', c.relname,
                 'partitioned', c.relkind = 'p',
+                'partition_root', pg_partition_root(c.oid)::oid::int8,
                 'owner', c.relowner::int8,
                 'owner_name', pg_get_userbyid(c.relowner),
                 'missing_right', (
@@ -336,6 +357,9 @@ as $$
                     select from pg_constraint k where k.contype = 'f' and k.confrelid = c.oid),
                 'why_walked', forebay.why_walked(c.oid, t.key),
                 'hides_checks', c.relkind = 'p'
+                    or exists (
+                        select from pg_index i
+                        where i.indrelid = c.oid and (i.indexprs is not null or i.indpred is not null))
                     or exists (select from pg_attribute g where g.attrelid = c.oid and g.attgenerated <> '')
                     or (select count(*) from pg_constraint k where k.conrelid = c.oid and k.contype = 'c')
                        <> jsonb_array_length(coalesce(forebay.describe_checks(c.oid), '[]')),

@@ -79,6 +79,8 @@ pub struct Check {
     pub name: String,
     /// Its expression over the unqualified, quoted names of columns.
     pub expression: String,
+    /// The columns that it looks at.
+    pub columns: Vec<String>,
 }
 
 /// A registered target.
@@ -97,6 +99,7 @@ pub struct Target {
     pub table: String,
     /// Whether the rows live in partitions.
     pub partitioned: bool,
+    partition_root: Option<i64>,
     owner: i64,
     /// The owner's name.
     pub owner_name: String,
@@ -147,6 +150,14 @@ impl Target {
         self.key.iter().filter_map(|name| self.column(name))
     }
 
+    /// Whether it shares rows with another target: one is a partition of the other's, or both of one
+    /// table.
+    pub fn overlaps(&self, other: &Target) -> bool {
+        self.relation != other.relation
+            && self.partition_root.is_some()
+            && self.partition_root == other.partition_root
+    }
+
     /// The staged column of this name.
     pub fn column(&self, name: &str) -> Option<&Column> {
         self.columns.iter().find(|column| column.name == name)
@@ -173,6 +184,10 @@ pub struct ForeignKey {
     pub parent_columns: Vec<String>,
     /// What compares each of them with its referencing column, as `operator(schema.name)`.
     pub equalities: Vec<String>,
+    /// The collations to compare in, as qualified and quoted names: the referenced columns', where the
+    /// referencing ones have others.
+    pub collations: Vec<Option<String>>,
+    parent_root: Option<i64>,
     /// Whether a reference with some nulls is a violation.
     pub match_full: bool,
     /// Whether the referencing table's owner can look for parents, in staged columns.
@@ -190,6 +205,13 @@ impl ForeignKey {
     /// The referenced table.
     pub fn parent(&self) -> Oid {
         oid_of(self.parent)
+    }
+
+    /// Whether a target that is not the referenced table has rows of it: it is a partition.
+    pub fn may_refer_to_part(&self, target: &Target) -> bool {
+        self.parent != target.relation
+            && self.parent_root.is_some()
+            && self.parent_root == target.partition_root
     }
 }
 

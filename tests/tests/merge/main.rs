@@ -8,5 +8,6 @@ mod concurrent_unique;
 mod hostile_owner;
 mod many_poisons;
 mod missing_right;
+mod odd_schema;
 mod renamed;
 mod session;
