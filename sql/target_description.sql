@@ -36,6 +36,17 @@ $$;
 comment on function forebay.comparison_operator(oid, int4) is
     'The equality (3) or less-than (1) of a type, as an operator that is found whatever the search path; null for types that have none. Domains have that of their base type.';
 
+create function forebay.equal_is_same(compared oid, collated oid) returns boolean
+    language sql stable
+    set search_path = pg_catalog, pg_temp
+as $$
+    select compared = any ('{bool,int2,int4,int8,date,time,timestamp,timestamptz,uuid,bytea}'::regtype[])
+        or compared = any ('{text,varchar}'::regtype[])
+           and (select c.collisdeterministic from pg_collation c where c.oid = collated)
+$$;
+comment on function forebay.equal_is_same(oid, oid) is
+    'Whether equal values of a type are certain to be the same bytes, and equality is as quick to find out.';
+
 create function forebay.describe_columns(target_relation oid) returns jsonb
     language sql stable
     set search_path = pg_catalog, pg_temp
@@ -46,6 +57,7 @@ as $$
         'not_null', s.not_null,
         'equality', forebay.comparison_operator(s.type, 3),
         'less', forebay.comparison_operator(s.type, 1),
+        'equal_is_same', coalesce(forebay.equal_is_same(s.type, a.attcollation), false),
         'is_literal', s.staged_type <> s.type,
         'typed_null', -- a domain may refuse a plain null
             format(case y.typtype when 'd' then '(null::%s[])[1]' else 'null::%s' end, format_type(s.type, null)),

@@ -124,27 +124,37 @@ fn target_rows(target: &Target) -> String {
     if target.partitioned { target.name.clone() } else { format!("only {}", target.name) }
 }
 
-/// Whether the images of these columns differ between the stored row and the staged one. The casts
-/// keep PostgreSQL from comparing field by field, which it does for plain row constructors.
+/// Whether the images of these columns differ between the stored row and the staged one. Records are
+/// slow to compare, so only what equality does not decide is compared as such; their casts keep
+/// PostgreSQL from comparing field by field, which it does for plain row constructors.
 fn images_differ<'a>(shape: &Shape<'a>, columns: impl Iterator<Item = &'a Column>) -> String {
-    let stored = |column: &Column| format!("t.{}", quoted(&column.name));
     if let Shape::Mixed(_) = shape {
-        return any_of(columns.map(|column| {
-            let (stored, image) = (stored(column), image_of(column));
-            let is_named = shape::is_named(column);
-            format!(
-                "{is_named} and row({stored})::record operator(pg_catalog.*<>) row({image})::record"
-            )
-        }));
+        return any_of(
+            columns
+                .map(|column| format!("{} and {}", shape::is_named(column), image_differs(column))),
+        );
     }
-    let columns: Vec<_> = columns.collect();
-    if columns.is_empty() {
-        return "false".to_owned();
+    let (plain, others): (Vec<_>, Vec<_>) = columns.partition(|column| column.equal_is_same);
+    let mut conditions: Vec<_> = plain.into_iter().map(image_differs).collect();
+    if !others.is_empty() {
+        conditions.push(records_differ(&others));
     }
+    any_of(conditions)
+}
+
+fn image_differs(column: &Column) -> String {
+    if column.equal_is_same {
+        format!("t.{} is distinct from {}", quoted(&column.name), image_of(column))
+    } else {
+        records_differ(&[column])
+    }
+}
+
+fn records_differ(columns: &[&Column]) -> String {
     format!(
         "row({})::record operator(pg_catalog.*<>) row({})::record",
-        list(columns.iter().copied(), ", ", stored),
-        list(columns.iter().copied(), ", ", image_of)
+        list(columns, ", ", |column| format!("t.{}", quoted(&column.name))),
+        list(columns, ", ", |column| image_of(column))
     )
 }
 
@@ -156,7 +166,7 @@ fn value_differs(column: &Column) -> String {
             "((t.{name} is null) <> ({image} is null) \
              or not coalesce(t.{name} {equality} {image}, true))"
         ),
-        None => format!("row(t.{name})::record operator(pg_catalog.*<>) row({image})::record"),
+        None => records_differ(&[column]),
     }
 }
 

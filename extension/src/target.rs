@@ -38,6 +38,8 @@ pub struct Column {
     pub equality: Option<String>,
     /// The less-than of its type, likewise.
     pub less: Option<String>,
+    /// Whether values that its type's `=` takes for equal are the same bytes.
+    pub equal_is_same: bool,
     /// Whether it is staged as text, the input literal.
     pub is_literal: bool,
     /// A null of its type, as an expression.

@@ -9,6 +9,7 @@ use pgrx::prelude::*;
 use pgrx::spi::SpiClient;
 
 use super::cut::Run;
+use super::novelty::is_expected;
 use crate::attempt::{Attempt, Raised, attempt};
 use crate::description::describe;
 use crate::identity::as_table_owner;
@@ -32,6 +33,8 @@ pub struct Part {
     pub given: Vec<Option<Vec<i16>>>,
     /// The columns that any of them names; none stands for all columns.
     pub given_by_any: Option<Vec<i16>>,
+    /// Whether it is known if a key stands twice; else none is expected to, and writing shows it.
+    pub knows_keys: bool,
     /// Whether a key stands twice.
     pub repeats_key: bool,
     /// Whether a key stands twice in an event.
@@ -75,6 +78,16 @@ impl Part {
     /// Whether it is asked, before a set is written, which of its keys are stored.
     pub fn is_asked_for(&self) -> bool {
         !self.target.key.is_empty() && self.target.policy != Policy::Ignore
+    }
+
+    /// Whether its keys are expected to be new, and none to stand twice.
+    pub fn has_new_keys(&self) -> bool {
+        self.is_asked_for() && self.deletes == 0 && is_expected(self.target.id)
+    }
+
+    /// Whether what one of its rows violates does not depend on other rows of the same key.
+    pub fn is_judged_alone(&self) -> bool {
+        self.target.policy == Policy::Update && self.shape() == Shape::All
     }
 
     /// Removes the rows of these events, and returns how many of them don't delete.
@@ -155,16 +168,35 @@ impl Batch {
                 })?);
             }
             parts.retain(|part| part.rows > 0);
-            for part in &mut parts {
-                look_at_keys(id, part)?;
-            }
-            Ok(Batch {
-                id,
-                parts,
-                foreign_keys: set.foreign_keys.clone(),
-                count_seconds: started.elapsed().as_secs_f64(),
-            })
+            let mut batch =
+                Batch { id, parts, foreign_keys: set.foreign_keys.clone(), count_seconds: 0.0 };
+            batch.look_at_keys(|part| !part.has_new_keys())?;
+            batch.count_seconds = started.elapsed().as_secs_f64();
+            Ok(batch)
         })
+    }
+
+    /// Finds out for all parts whether a key stands twice.
+    pub fn know_keys(&mut self) -> Result<(), Raised> {
+        let started = Instant::now();
+        attempt(|_| self.look_at_keys(|_| true))?;
+        self.count_seconds += started.elapsed().as_secs_f64();
+        Ok(())
+    }
+
+    fn look_at_keys(&mut self, is_meant: impl Fn(&Part) -> bool) -> Result<(), Raised> {
+        let id = self.id;
+        let parts = self.parts.iter_mut();
+        for part in parts.filter(|part| !part.knows_keys && is_meant(part)) {
+            look_at_keys(id, part)?;
+            part.knows_keys = true;
+        }
+        Ok(())
+    }
+
+    /// Whether it is known of all parts if a key stands twice.
+    pub fn knows_keys(&self) -> bool {
+        self.parts.iter().all(|part| part.knows_keys)
     }
 
     /// The part of a target, if it has rows.
@@ -288,6 +320,7 @@ fn counted(client: &mut SpiClient<'_>, id: u64, target: Target, slot: i32) -> Re
         deletes,
         given,
         given_by_any,
+        knows_keys: false,
         repeats_key: false,
         repeats_key_in_event: false,
         has_bad_key,

@@ -31,7 +31,9 @@ use answer::Answer;
 pub use answer::Rejection;
 use batch::Batch;
 pub use batch::batch_argument;
-use runner::Runner;
+use cut::is_one_run;
+use runner::{Merged, Runner};
+use set::{Care, Cost};
 
 /// Merges the rows that this transaction has staged in `slot`: `rows[i]` of them for
 /// `relations[i]`, but for the events in `rejected`. An event that raises the SQLSTATE `suspected` is
@@ -68,8 +70,20 @@ fn merge(
         return Ok(Answer { path: "set", ..Answer::default() });
     }
     let slot = slot.ok_or_else(|| Raised::new("22023", "rows are staged, but no slot is named"))?;
-    let batch = Batch::open(slot, relations, rows, rejected)?;
-    let answer = Runner::new(&batch, suspected).merge()?;
-    failpoint::hit("merge.after_write");
-    Ok(answer)
+    let mut batch = Batch::open(slot, relations, rows, rejected)?;
+    let mut care = Care::Hopeful;
+    let mut cost = Cost { subtransactions: 1, ..Cost::default() };
+    if suspected.is_some() || !is_one_run(&batch) {
+        batch.know_keys()?;
+    }
+    loop {
+        match Runner::new(&batch, suspected, care, cost).merge()? {
+            Merged::Done(answer) => {
+                failpoint::hit("merge.after_write");
+                return Ok(answer);
+            }
+            Merged::Again(more_care, spent) => (care, cost) = (more_care, spent),
+        }
+        batch.know_keys()?;
+    }
 }

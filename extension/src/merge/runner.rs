@@ -9,7 +9,7 @@ use pgrx::prelude::*;
 use super::answer::{Answer, Rejection, Seconds, Tally};
 use super::batch::{Batch, batch_argument};
 use super::cut::{Run, StagedRow, Step, cut, is_one_run};
-use super::set::{self, Cost, Outcome};
+use super::set::{self, Care, Cost, Outcome};
 use super::walk::Walk;
 use crate::attempt::{Attempt, Raised, attempt};
 use crate::failpoint;
@@ -18,10 +18,20 @@ use crate::identity::as_table_owner;
 /// How many events are walked first where a run turns out to move unique values.
 const FIRST_STRETCH: i32 = 64;
 
+/// What became of a batch.
+pub enum Merged {
+    /// It is merged.
+    Done(Answer),
+    /// Nothing is written: to be merged again, with this much care, when it is known which keys stand
+    /// twice. So much it cost.
+    Again(Care, Cost),
+}
+
 /// Merges a batch.
 pub struct Runner<'a> {
     batch: &'a Batch,
     suspected: Option<&'a str>,
+    care: Care,
     /// All rows in order of (event, row), once they are needed.
     rows: Option<Vec<StagedRow>>,
     walk: Walk<'a>,
@@ -34,23 +44,24 @@ pub struct Runner<'a> {
 }
 
 impl<'a> Runner<'a> {
-    /// Nothing is merged yet. If an SQLSTATE is suspected, all events are walked.
-    pub fn new(batch: &'a Batch, suspected: Option<&'a str>) -> Self {
+    /// Nothing is merged yet, and so much spent. If an SQLSTATE is suspected, all events are walked.
+    pub fn new(batch: &'a Batch, suspected: Option<&'a str>, care: Care, cost: Cost) -> Self {
         Runner {
             batch,
             suspected,
+            care,
             rows: None,
             walk: Walk::new(batch, suspected),
             tallies: batch.parts.iter().map(|part| Tally::of(&part.target)).collect(),
             rejected: Vec::new(),
             runs: 0,
-            cost: Cost { subtransactions: 1, ..Cost::default() },
+            cost,
             stretch: FIRST_STRETCH,
         }
     }
 
     /// Merges all of it.
-    pub fn merge(mut self) -> Result<Answer, Raised> {
+    pub fn merge(mut self) -> Result<Merged, Raised> {
         let mut steps = VecDeque::from(self.steps()?);
         while let Some(step) = steps.pop_front() {
             match step {
@@ -58,6 +69,7 @@ impl<'a> Runner<'a> {
                 Step::Set(run) => match self.merge_set(run)? {
                     Outcome::Merged { tallies, rejected } => self.keep(&tallies, rejected),
                     Outcome::Unforeseen => self.walk(run)?,
+                    Outcome::Again(care) => return Ok(Merged::Again(care, self.cost)),
                     Outcome::Moves(event) => {
                         for step in self.split(run, event)?.into_iter().rev() {
                             steps.push_front(step);
@@ -66,7 +78,7 @@ impl<'a> Runner<'a> {
                 },
             }
         }
-        self.answer()
+        self.answer().map(Merged::Done)
     }
 
     fn steps(&mut self) -> Result<Vec<Step>, Raised> {
@@ -82,7 +94,7 @@ impl<'a> Runner<'a> {
 
     fn merge_set(&mut self, run: Run) -> Result<Outcome, Raised> {
         let upserts = self.upserts(run)?;
-        set::merge(self.batch, run, &upserts, &mut self.cost)
+        set::merge(self.batch, run, &upserts, self.care, &mut self.cost)
     }
 
     /// For each part, its rows in a run that don't delete.

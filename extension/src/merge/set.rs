@@ -12,7 +12,7 @@ use super::batch::{Batch, Part};
 use super::cut::Run;
 use super::judge::Findings;
 use super::look::{Scope, look, look_at_stored, run_arguments};
-use super::novelty::{self, is_expected};
+use super::novelty;
 use super::stored::Stored;
 use crate::attempt::{Attempt, Raised, attempt};
 use crate::failpoint;
@@ -36,6 +36,9 @@ pub enum Outcome {
     Moves(i32),
     /// Nothing is written: something raised that no look foresaw.
     Unforeseen,
+    /// Nothing is written: to be merged again, with this much care, when it is known which keys stand
+    /// twice.
+    Again(Care),
 }
 
 /// Another session has written what was looked at; never seen outside.
@@ -58,9 +61,9 @@ pub struct Cost {
 }
 
 /// How much is looked at before a run is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Care {
-    /// Keys are taken for new where they are expected to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Care {
+    /// Keys are taken for new, and for different, where they are expected to be.
     Hopeful,
     /// What is stored with the keys, and all that no constraint would show by raising.
     Usual,
@@ -80,15 +83,22 @@ struct Job<'a> {
 /// Merges a run as a set; its parts have so many rows that don't delete. When the write raises what
 /// may be an event's fault, looks again, with more care: what another session has done meanwhile can
 /// be foreseen then.
-pub fn merge(batch: &Batch, run: Run, upserts: &[i64], cost: &mut Cost) -> Result<Outcome, Raised> {
+pub fn merge(
+    batch: &Batch,
+    run: Run,
+    upserts: &[i64],
+    care: Care,
+    cost: &mut Cost,
+) -> Result<Outcome, Raised> {
     let job = Job { batch, run, upserts };
-    let mut care =
-        if job.assumes_new(Care::Hopeful).contains(&true) { Care::Hopeful } else { Care::Usual };
+    let mut care = if job.assumes_new(care).contains(&true) { care } else { care.max(Care::Usual) };
     loop {
         let Some((stored, rejected)) = job.foresee(care, cost)? else {
-            return Ok(Outcome::Unforeseen);
+            let knows_keys = batch.knows_keys();
+            return Ok(if knows_keys { Outcome::Unforeseen } else { Outcome::Again(Care::Usual) });
         };
         let rejected = match rejected {
+            Foreseen::Moves(_) if !batch.knows_keys() => return Ok(Outcome::Again(Care::Usual)),
             Foreseen::Moves(event) => return Ok(Outcome::Moves(event)),
             Foreseen::Rejected(rejected) => rejected,
         };
@@ -109,6 +119,9 @@ pub fn merge(batch: &Batch, run: Run, upserts: &[i64], cost: &mut Cost) -> Resul
                     Care::Hopeful | Care::Usual => Care::Thorough,
                     Care::Thorough => return Ok(Outcome::Unforeseen),
                 };
+                if !batch.knows_keys() {
+                    return Ok(Outcome::Again(care));
+                }
             }
             Err(raised) => return Err(raised),
         }
@@ -124,9 +137,7 @@ impl Job<'_> {
     /// For each part, whether its keys are taken for new.
     fn assumes_new(&self, care: Care) -> Vec<bool> {
         let parts = self.batch.parts.iter();
-        parts
-            .map(|part| care == Care::Hopeful && part.is_asked_for() && is_expected(part.target.id))
-            .collect()
+        parts.map(|part| care == Care::Hopeful && part.has_new_keys()).collect()
     }
 
     fn note_novelty(&self, stored: &[Stored]) {
@@ -153,7 +164,8 @@ impl Job<'_> {
     }
 
     /// Looks, and judges. Before anything is rejected, looks at the events concerned once more, with a
-    /// fresh snapshot. Nothing: a look itself raised what may be an event's fault, or is not clear.
+    /// fresh snapshot. Nothing: a look itself raised what may be an event's fault, or
+    /// what it found is not clear.
     fn foresee(
         &self,
         care: Care,
@@ -164,6 +176,10 @@ impl Job<'_> {
         let scope = Scope { thorough, assumes_new: &assumes_new, events: None };
         let Some((stored, mut findings)) = self.look(scope, cost)? else { return Ok(None) };
         let suspects: Vec<i32> = findings.events().into_iter().collect();
+        let judges_alone = |part: &Part| part.knows_keys || part.is_judged_alone();
+        if !suspects.is_empty() && !self.batch.parts.iter().all(judges_alone) {
+            return Ok(None);
+        }
         let first_mover = findings.first_mover;
         if first_mover.is_none() && !suspects.is_empty() && !failpoint::is_mutant("stale_look") {
             let scope = Scope { events: Some(&suspects), ..scope };

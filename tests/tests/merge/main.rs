@@ -8,6 +8,7 @@ mod concurrent_unique;
 mod hostile_owner;
 mod many_poisons;
 mod missing_right;
+mod new_keys;
 mod odd_schema;
 mod renamed;
 mod session;

@@ -35,9 +35,6 @@ const SETTINGS: &[(&str, &str)] = &[
 /// How long all of it may take.
 const LIMIT: Duration = Duration::from_secs(20 * 60);
 
-/// The partitions of the topic.
-const PARTITIONS: i32 = 4;
-
 /// Rows per second from Kafka into a table, beside PostgreSQL's own ways.
 #[derive(Parser)]
 struct Arguments {
@@ -109,9 +106,11 @@ async fn measure(arguments: &Arguments, all: &mut Vec<Results>) -> Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the repository's root")?;
     let rows = arguments.rows;
     for &scenario in arguments.scenarios() {
-        report::print_header(scenario, rows);
         let kafka = broker.bootstrap_servers();
         let topic = preloaded_topic(&kafka, scenario, rows).await?;
+        let compression = (scenario.compression() != "none")
+            .then(|| preload::compression_ratio(broker.directory(), &topic, scenario, rows));
+        report::print_header(scenario, rows, compression.transpose()?);
         let scratch = scratch.path();
         let bench =
             Bench { scenario, rows, database: &database, postmaster, kafka, topic, scratch };
@@ -130,7 +129,8 @@ async fn measure(arguments: &Arguments, all: &mut Vec<Results>) -> Result<()> {
 }
 
 async fn preloaded_topic(kafka: &str, scenario: Scenario, rows: u64) -> Result<Topic> {
-    let topic = Topic::create_with(kafka, &report::name(scenario), PARTITIONS, &[]).await?;
+    let topic =
+        Topic::create_with(kafka, &report::name(scenario), scenario.partitions(), &[]).await?;
     let (servers, name) = (kafka.to_owned(), topic.name().to_owned());
     tokio::task::spawn_blocking(move || preload::preload(&servers, &name, scenario, rows))
         .await??;

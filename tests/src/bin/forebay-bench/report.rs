@@ -41,8 +41,10 @@ impl Results {
     }
 }
 
-pub fn print_header(scenario: Scenario, rows: u64) {
-    println!("\n{}: {rows} {}", name(scenario), scenario.description());
+/// With the ratio of compression, where there is one.
+pub fn print_header(scenario: Scenario, rows: u64, compression: Option<f64>) {
+    let ratio = compression.map(|ratio| format!(", compressed {ratio:.0}:1")).unwrap_or_default();
+    println!("\n{}: {rows} {}{ratio}", name(scenario), scenario.description());
     println!("  system        seconds    rows/s   peak RSS   CPU s        WAL");
 }
 

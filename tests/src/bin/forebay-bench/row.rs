@@ -38,6 +38,11 @@ impl Row {
         Self { value, ..self.clone() }
     }
 
+    /// The same row with a note of so many equal characters.
+    pub fn with_long_note(self, characters: usize) -> Self {
+        Self { note: "-".repeat(characters), ..self }
+    }
+
     /// As an event.
     pub fn json(&self) -> String {
         let (hour, minute, second) = (self.second / 3600, self.second / 60 % 60, self.second % 60);

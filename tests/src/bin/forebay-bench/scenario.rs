@@ -21,14 +21,20 @@ pub enum Scenario {
     BadEvents,
     /// All rows stand in the table already, just so.
     Unchanged,
+    /// Many partitions of batches that unpack to ninety times their size.
+    Compressed,
 }
+
+/// The notes of [`Scenario::Compressed`] have so many characters, all equal.
+const LONG_NOTE: usize = 1900;
 
 /// How far back a repeated key lies at most, in events: mostly in the same batch.
 const NEAR: usize = 1000;
 
 impl Scenario {
     /// In the order of the report.
-    pub const ALL: &[Self] = &[Self::Plain, Self::RepeatedKeys, Self::BadEvents, Self::Unchanged];
+    pub const ALL: &[Self] =
+        &[Self::Plain, Self::RepeatedKeys, Self::BadEvents, Self::Unchanged, Self::Compressed];
 
     /// For people.
     pub fn description(self) -> &'static str {
@@ -37,6 +43,7 @@ impl Scenario {
             Self::RepeatedKeys => "the same, 10 % of them with the key of an earlier one",
             Self::BadEvents => "the same, 1 % of them bad in three ways",
             Self::Unchanged => "the same into a table that has all of these rows",
+            Self::Compressed => "the same with long notes, zstd, from 64 partitions",
         }
     }
 
@@ -45,14 +52,14 @@ impl Scenario {
         match self {
             Self::Plain => System::ALL,
             Self::RepeatedKeys | Self::Unchanged => System::UPDATING,
-            Self::BadEvents => System::REJECTING,
+            Self::BadEvents | Self::Compressed => System::FROM_KAFKA,
         }
     }
 
     /// How many rows the table has in the end.
     pub fn rows_left(self, events: u64) -> u64 {
         match self {
-            Self::Plain | Self::Unchanged => events,
+            Self::Plain | Self::Unchanged | Self::Compressed => events,
             Self::RepeatedKeys => events - events / 10,
             Self::BadEvents => events - events / 100,
         }
@@ -62,8 +69,21 @@ impl Scenario {
     pub fn rows(self, events: u64) -> Box<dyn Iterator<Item = Row>> {
         match self {
             Self::RepeatedKeys => Box::new(Repeating::new(events)),
+            Self::Compressed => {
+                Box::new(row::rows(events).map(|row| row.with_long_note(LONG_NOTE)))
+            }
             Self::Plain | Self::BadEvents | Self::Unchanged => Box::new(row::rows(events)),
         }
+    }
+
+    /// The partitions of its topic.
+    pub fn partitions(self) -> i32 {
+        if self == Self::Compressed { 64 } else { 4 }
+    }
+
+    /// What its producer does to batches.
+    pub fn compression(self) -> &'static str {
+        if self == Self::Compressed { "zstd" } else { "none" }
     }
 
     /// The events: their row, which says their partition, and their payload.

@@ -52,8 +52,8 @@ impl System {
     /// Those that update a row that is there.
     pub const UPDATING: &[Self] = &[Self::BulkSql, Self::Forebay1, Self::Forebay2];
 
-    /// Those that pass a bad event.
-    pub const REJECTING: &[Self] = &[Self::Forebay1, Self::Forebay2];
+    /// Those that read from Kafka, and pass a bad event.
+    pub const FROM_KAFKA: &[Self] = &[Self::Forebay1, Self::Forebay2];
 }
 
 /// What all systems of a scenario are measured with.
@@ -181,7 +181,7 @@ impl Client {
             let seconds = metrics.get("forebay_step_seconds_sum", &[("step", step)])?;
             Ok(((*step).to_owned(), seconds))
         };
-        STEPS.iter().map(|step| seconds(&step)).collect()
+        STEPS.iter().map(seconds).collect()
     }
 
     fn id(&self) -> u32 {

@@ -1,0 +1,91 @@
+//! Sets of new keys alone: the next one is written without asking which are stored.
+
+use anyhow::Result;
+use serde_json::Value as Json;
+
+use crate::batch::{Rows, rejected};
+use crate::session::Meeting;
+
+/// Every row names all columns: key, value, version.
+async fn merge(meeting: &Meeting, rows: &str) -> Result<Json> {
+    let query = format!(
+        "select event, 0, 'u'::\"char\", null::int2[], id, v, version
+         from (values {rows}) r(event, id, v, version)"
+    );
+    meeting.merge(&[Rows { table: "t", query: &query }]).await
+}
+
+/// A target that has had two sets of new keys.
+async fn meeting(policy: &str) -> Result<Meeting> {
+    let meeting = Meeting::create(&format!(
+        "create table t (id int4 primary key, v int4 check (v < 100), version int4);
+         select forebay.add_target('t', on_conflict => '{policy}',
+             version => case '{policy}' when 'newest' then 'version' end);"
+    ))
+    .await?;
+    for rows in ["(0, 1, 1, 5), (1, 2, 2, 5)", "(0, 3, 3, 5), (1, 4, 4, 5)"] {
+        let answer = merge(&meeting, rows).await?;
+        assert_eq!(answer["unforeseen"], 0, "{answer}");
+    }
+    Ok(meeting)
+}
+
+/// What a stored key does, and that the next one is asked for again.
+#[tokio::test]
+async fn a_stored_key_is_met_as_the_policy_says() -> Result<()> {
+    let cases = [
+        ("update", "(1,10,6) (2,20,4) (3,3,5) (4,4,5) (5,50,1)", vec![]),
+        ("newest", "(1,10,6) (2,2,5) (3,3,5) (4,4,5) (5,50,1)", vec![]),
+        ("identical", "(1,1,5) (2,2,5) (3,3,5) (4,4,5) (5,50,1)", vec![0, 1]),
+        ("insert", "(1,1,5) (2,2,5) (3,3,5) (4,4,5) (5,50,1)", vec![0, 1, 2]),
+    ];
+    for (policy, rows, expected) in cases {
+        let meeting = meeting(policy).await?;
+        let batch = "(0, 1, 10, 6), (1, 2, 20, 4), (2, 3, 3, 5), (3, 5, 50, 1)";
+        let answer = merge(&meeting, batch).await?;
+        let expected: Vec<_> = expected.iter().map(|event| (*event, "23505".to_owned())).collect();
+        assert_eq!(rejected(&answer)?, expected, "{policy}: {answer}");
+        assert_eq!(meeting.rows("t").await?, rows, "{policy}");
+        assert_eq!(answer["unforeseen"], 1, "it was not asked: {answer}");
+
+        let answer = merge(&meeting, "(0, 3, 3, 5), (1, 6, 6, 6)").await?;
+        assert_eq!(answer["unforeseen"], 0, "it was asked: {answer}");
+    }
+    Ok(())
+}
+
+/// The second row of a key that is new.
+#[tokio::test]
+async fn a_repeated_key_is_met_as_the_policy_says() -> Result<()> {
+    let cases = [
+        ("update", "(5,51,1)", vec![]),
+        ("newest", "(5,50,2)", vec![]),
+        ("identical", "(5,50,2)", vec![(1, "23505")]),
+        ("insert", "(5,50,2)", vec![(1, "23505")]),
+    ];
+    for (policy, row, expected) in cases {
+        let meeting = meeting(policy).await?;
+        let answer = merge(&meeting, "(0, 5, 50, 2), (1, 5, 51, 1)").await?;
+        let expected: Vec<_> = expected.iter().map(|(n, state)| (*n, (*state).into())).collect();
+        assert_eq!(rejected(&answer)?, expected, "{policy}: {answer}");
+        let rows = meeting.rows("t").await?;
+        assert!(rows.ends_with(row), "{policy}: {rows}");
+        assert_eq!(answer["unforeseen"], 1, "it was not asked: {answer}");
+    }
+    Ok(())
+}
+
+/// The set still is one, and the others are written without asking.
+#[tokio::test]
+async fn a_bad_row_among_new_keys_is_rejected() -> Result<()> {
+    for policy in ["update", "newest", "identical", "insert"] {
+        let meeting = meeting(policy).await?;
+        let answer = merge(&meeting, "(0, 5, 50, 1), (1, 6, 100, 1), (2, 7, 70, 1)").await?;
+        assert_eq!(rejected(&answer)?, [(1, "23514".to_owned())], "{policy}: {answer}");
+        let rows = meeting.rows("t").await?;
+        assert!(rows.ends_with("(4,4,5) (5,50,1) (7,70,1)"), "{policy}: {rows}");
+        assert_eq!(answer["path"], "set", "{policy}: {answer}");
+        assert_eq!(answer["unforeseen"], 0, "{policy}: {answer}");
+    }
+    Ok(())
+}
