@@ -59,6 +59,7 @@ as $$
         'less', forebay.comparison_operator(s.type, 1),
         'equal_is_same', coalesce(forebay.equal_is_same(s.type, a.attcollation), false),
         'is_literal', s.staged_type <> s.type,
+        'is_set_once', a.attidentity = 'a', -- PostgreSQL refuses to update it
         'typed_null', -- a domain may refuse a plain null
             format(case y.typtype when 'd' then '(null::%s[])[1]' else 'null::%s' end, format_type(s.type, null)),
         'type_modifier', s.type_modifier,
@@ -261,6 +262,8 @@ as $$
                 where not exists (
                     select from forebay.staged_column s where s.relation = k.conrelid and s.attnum = u.attnum))
             and k.convalidated -- else stored rows may refer to nothing, and be updated all the same
+            -- else a query would run the code of its indexes, as the table's owner
+            and (p.relowner = c.relowner or pr.rolsuper)
             and has_schema_privilege(c.relowner, p.relnamespace, 'usage')
             and has_table_privilege(c.relowner, p.oid, 'select')
             and (o.rolsuper or o.rolbypassrls or not p.relrowsecurity
@@ -273,6 +276,7 @@ as $$
     join pg_class c on c.oid = k.conrelid
     join pg_roles o on o.oid = c.relowner
     join pg_class p on p.oid = k.confrelid
+    join pg_roles pr on pr.oid = p.relowner
     join pg_namespace n on n.oid = p.relnamespace
     left join forebay.target t on t.relation = p.oid
     where k.contype = 'f' and k.conrelid = any (relations)
@@ -283,7 +287,7 @@ as $$
         where g.tgconstraint = k.oid and g.tgrelid = k.conrelid and g.tgenabled in ('O', 'A'))
 $$;
 comment on function forebay.describe_foreign_keys(oid[]) is
-    'The foreign keys of these tables that are enforced. foreseeable: the table''s owner may look for the parents, in columns that are staged.';
+    'The foreign keys of these tables that are enforced. foreseeable: the table''s owner may look for the parents, in columns that are staged, without running code of another owner.';
 
 create function forebay.missing_grant(target_relation oid) returns text
     language sql stable

@@ -42,6 +42,8 @@ pub struct Column {
     pub equal_is_same: bool,
     /// Whether it is staged as text, the input literal.
     pub is_literal: bool,
+    /// Whether it keeps the value that it is inserted with, whatever an event names.
+    pub is_set_once: bool,
     /// A null of its type, as an expression.
     pub typed_null: String,
     /// Its type modifier; -1 if it has none.

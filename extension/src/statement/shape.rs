@@ -48,14 +48,18 @@ impl<'a> Shape<'a> {
         target.columns.iter().filter(|column| self.names(target, column))
     }
 
-    /// The named columns outside the key.
+    /// The named columns that an update writes: those outside the key, but for those set once.
     pub fn values(&self, target: &'a Target) -> impl Iterator<Item = &'a Column> {
+        self.outside_key(target).filter(|column| !column.is_set_once)
+    }
+
+    fn outside_key(&self, target: &'a Target) -> impl Iterator<Item = &'a Column> {
         self.columns(target).filter(|column| !target.key.contains(&column.name))
     }
 
     /// The named columns that must be equal, for `identical`.
     pub fn compared(&self, target: &'a Target) -> impl Iterator<Item = &'a Column> {
-        self.values(target).filter(|column| {
+        self.outside_key(target).filter(|column| {
             target.compare.as_ref().is_none_or(|compare| compare.contains(&column.name))
         })
     }

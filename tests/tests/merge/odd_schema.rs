@@ -107,6 +107,33 @@ async fn more_columns_than_a_function_has_arguments_are_compared() -> Result<()>
     Ok(())
 }
 
+/// A column that is always generated as identity can't be updated, and keeps its value.
+#[tokio::test]
+async fn an_identity_column_is_set_once() -> Result<()> {
+    let meeting = Meeting::create(
+        "create table t (id int4 primary key, n int4 generated always as identity, v int4);
+         select forebay.add_target('t')",
+    )
+    .await?;
+    let batch = [Rows {
+        table: "t",
+        query: "values (0, 0, 'u'::\"char\", null::int2[], 1, 50, 1), (1, 0, 'u', null, 2, 60, 1)",
+    }];
+    let again = [Rows {
+        table: "t",
+        query: "values (0, 0, 'u'::\"char\", null::int2[], 1, 50, 2), (1, 0, 'u', null, 2, 61, 1),
+                       (2, 0, 'u', '{1,3}', 2, null, 3)",
+    }];
+    for walk_below in ["0", "64"] {
+        meeting.set("forebay.walk_below", walk_below).await?;
+        meeting.client().batch_execute("truncate t").await?;
+        assert_eq!(rejected_of(&meeting, &batch).await?, []);
+        assert_eq!(rejected_of(&meeting, &again).await?, []);
+        assert_eq!(meeting.rows("t").await?, "(1,50,2) (2,60,3)", "{walk_below}");
+    }
+    Ok(())
+}
+
 /// What differs is one thing, what its blanks are another.
 #[tokio::test]
 async fn a_key_keeps_the_blanks_that_it_was_stored_with() -> Result<()> {
