@@ -29,7 +29,19 @@ comment on column forebay.butler_ref.datastore_name is 'The datastore that has t
 comment on column forebay.butler_ref.path is 'The file''s path, relative to the datastore''s root.';
 comment on column forebay.butler_ref.formatter is 'The class that reads the file.';
 
-insert into forebay.target (relation, on_conflict) values ('forebay.butler_ref', 'resolve');
+create table forebay.butler_chain (
+    operation text,
+    parent text,
+    children jsonb
+);
+comment on table forebay.butler_chain is
+    'Always empty: the shape of what events ask of chained collections, which the format butler stages, one row per operation, and forebay.butler_finish does.';
+comment on column forebay.butler_chain.operation is 'prepend, extend or remove.';
+comment on column forebay.butler_chain.parent is 'The chain''s name.';
+comment on column forebay.butler_chain.children is 'The names of collections, in order.';
+
+insert into forebay.target (relation, on_conflict)
+    values ('forebay.butler_ref', 'resolve'), ('forebay.butler_chain', 'resolve');
 
 create function forebay.butler_register(schema text, dataset_types jsonb) returns jsonb
     language plpgsql
@@ -48,8 +60,9 @@ $$;
 comment on function forebay.butler_register(text, jsonb) is
     'Registers dataset types, [{"name", "storage_class", "dimensions", "is_calibration"}], in the Butler repository in the schema, with the tables that they need. Those that are there already are left as they are. Answers which were registered, and which can''t be and why.';
 
-create function forebay.butler_resolve(slot int4, schema text, refs int8, convertible text[] default '{}',
-        refused text[] default '{}', reasons text[] default '{}') returns jsonb
+create function forebay.butler_resolve(slot int4, schema text, refs int8, chains int8,
+        convertible text[] default '{}', refused text[] default '{}', reasons text[] default '{}',
+        excluded int4[] default '{}') returns jsonb
     language plpgsql
     security definer
     set search_path = pg_catalog, pg_temp
@@ -59,7 +72,8 @@ create function forebay.butler_resolve(slot int4, schema text, refs int8, conver
     set jit = off
 as $$
 declare
-    answer jsonb := forebay.butler_resolve_staged(slot, schema, refs, convertible, refused, reasons);
+    answer jsonb := forebay.butler_resolve_staged(
+        slot, schema, refs, chains, convertible, refused, reasons, excluded);
 begin
     if answer ? 'error' then
         perform forebay.raise_error(answer -> 'error');
@@ -67,25 +81,25 @@ begin
     return answer;
 end
 $$;
-comment on function forebay.butler_resolve(int4, text, int8, text[], text[], text[]) is
-    'Turns the dataset references that this transaction has staged in the slot into staged rows of the Butler repository in the schema, and makes the runs that they name. Pairs of storage classes, with a blank between, may stand for each other if they are named as convertible; dataset types that could not be registered are named as refused, with the reasons. Answers the dataset types that have to be registered first, and nothing else, if there are any; else how many rows for which table, the events that it rejects, and how many runs it made.';
+comment on function forebay.butler_resolve(int4, text, int8, int8, text[], text[], text[], int4[]) is
+    'Turns the dataset references that this transaction has staged in the slot into staged rows of the Butler repository in the schema, makes the runs that they name, and judges what is asked of chains. Pairs of storage classes, with a blank between, may stand for each other if they are named as convertible; dataset types that could not be registered are named as refused, with the reasons; events that are rejected anyhow as excluded. Answers the dataset types that have to be registered first, and nothing else, if there are any; else how many rows for which table, the events that it rejects, and whether butler_finish has to be called after the merge.';
 
-create function forebay.butler_finish() returns int8
+create function forebay.butler_finish(rejected int4[]) returns jsonb
     language plpgsql
     security definer
     set search_path = pg_catalog, pg_temp
 as $$
 declare
-    answer jsonb := forebay.butler_remove_unused_runs();
+    answer jsonb := forebay.butler_finish_resolved(rejected);
 begin
     if answer ? 'error' then
         perform forebay.raise_error(answer -> 'error');
     end if;
-    return (answer ->> 'removed')::int8;
+    return answer;
 end
 $$;
-comment on function forebay.butler_finish() is
-    'To be called after the merge, if butler_resolve made runs: removes those of them whose events were all rejected. Answers how many.';
+comment on function forebay.butler_finish(int4[]) is
+    'To be called after the merge, if butler_resolve says so, with all rejected events: changes chains as the others ask, and removes runs that were made for rejected events alone. If others were resolved in the belief that one of the rejected is not, nothing is done, and the answer names events to exclude: roll back, stage and resolve again without them.';
 
 create function forebay.butler_repository(schema text) returns jsonb
     language plpgsql stable

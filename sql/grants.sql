@@ -29,8 +29,8 @@ grant execute on function
     forebay.merge_fenced(int4, text, forebay.advance[], forebay.staged[], int4[], text),
     forebay.butler_repository(text),
     forebay.butler_register(text, jsonb),
-    forebay.butler_resolve(int4, text, int8, text[], text[], text[]),
-    forebay.butler_finish(),
+    forebay.butler_resolve(int4, text, int8, int8, text[], text[], text[], int4[]),
+    forebay.butler_finish(int4[]),
     forebay.record_dead_letters(text, text[], int4[], int8[], int8[], bytea[], jsonb[], bytea[], text[], text[], text[], text[], text[]),
     forebay.expire_dead_letters(text, interval, int4)
     to forebay_writer;

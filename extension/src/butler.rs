@@ -6,11 +6,13 @@
 //! there yet are made. An event that names what is not registered, or contradicts what is, is
 //! rejected; its rows are not expanded.
 
+mod chains;
 mod expansion;
 mod known;
 mod lookup;
+pub mod pending;
 pub mod register;
-pub mod runs;
+mod runs;
 mod targets;
 
 use std::collections::{BTreeSet, HashMap};
@@ -25,8 +27,10 @@ use serde_json::json;
 use crate::attempt::{Attempt, Raised, attempt};
 use crate::merge::{Rejection, batch_argument};
 use crate::statement::quoted;
+use chains::Chains;
 use known::Known;
 use lookup::Repository;
+use pending::Pending;
 use register::Definition;
 
 /// What `forebay.butler_resolve` answers.
@@ -37,8 +41,8 @@ struct Resolved {
     unregistered: Vec<Definition>,
     staged: Vec<StagedRows>,
     rejected: Vec<Rejection>,
-    /// How many runs were made: those whose events all turn out to be rejected have to go again.
-    new_runs: usize,
+    /// Whether `forebay.butler_finish` has something to do after the merge.
+    is_pending: bool,
 }
 
 /// Rows that were staged for a target.
@@ -54,6 +58,8 @@ struct Settings {
     convertible: Vec<String>,
     /// Names of dataset types that can't be registered, and why.
     refused: HashMap<String, String>,
+    /// Events that are rejected, as an earlier merge of the same batch has shown.
+    excluded: BTreeSet<i32>,
 }
 
 /// The references that a transaction has staged.
@@ -65,23 +71,28 @@ struct References {
 }
 
 /// Turns the dataset references staged in `slot`, `references` of them, into staged rows of the
-/// repository in `schema`. Pairs of storage classes in `convertible` may stand for each other, and dataset
-/// types in `refused` can't be registered, for the `reasons` given.
+/// repository in `schema`, and judges so many `chains` operations. Pairs of storage classes in
+/// `convertible` may stand for each other, dataset types in `refused` can't be registered, for the
+/// `reasons` given, and the events in `excluded` are rejected already.
 ///
 /// Answers as `forebay.butler_resolve` does, or with the error that it is to raise.
 #[pg_extern(volatile)]
 #[search_path(pg_catalog, pg_temp)]
+#[expect(clippy::too_many_arguments, reason = "they are those of forebay.butler_resolve")]
 pub fn butler_resolve_staged(
     slot: i32,
     schema: &str,
     references: i64,
+    chains: i64,
     convertible: Vec<String>,
     refused: Vec<String>,
     reasons: Vec<String>,
+    excluded: Vec<i32>,
 ) -> JsonB {
     let refused = refused.into_iter().zip(reasons).collect();
-    let settings = Settings { convertible, refused };
-    match attempt(|attempt| resolve(attempt, slot, schema, references, &settings)) {
+    let settings = Settings { convertible, refused, excluded: excluded.into_iter().collect() };
+    let said = (references, chains);
+    match attempt(|attempt| resolve(attempt, slot, schema, said, &settings)) {
         Ok(resolved) => JsonB(json!(resolved)),
         Err(raised) => JsonB(json!({ "error": raised })),
     }
@@ -91,27 +102,37 @@ fn resolve(
     attempt: &Attempt,
     slot: i32,
     schema: &str,
-    said: i64,
+    said: (i64, i64),
     settings: &Settings,
 ) -> Result<Resolved, Raised> {
     Spi::connect_mut(|client| {
         let references = References::find(client, slot)?;
-        references.check_count(client, said)?;
+        references.check_counts(client, said)?;
         let mut repository = Repository::look_up(attempt, client, schema, &references)?;
         let unregistered = repository.unregistered(client, &references, settings)?;
         if !unregistered.is_empty() {
             return Ok(Resolved { unregistered, ..Resolved::default() });
         }
         let mut rejected = repository.rejections(client, &references, settings)?;
-        let known = Known::look_up(attempt, client, &repository, &references)?;
+        let mut dead = settings.excluded.clone();
+        dead.extend(rejected.iter().map(|rejection| rejection.event));
+        let known = Known::look_up(attempt, client, &repository, &references, &dead)?;
         rejected.extend(known.conflicts(attempt, client, &repository, &references)?);
+        dead.extend(rejected.iter().map(|rejection| rejection.event));
+        let events: Vec<i32> = dead.iter().copied().collect();
+        let runs = runs::create(attempt, client, &mut repository, &references, &events)?;
+        let mut chains = Chains::look_up(attempt, client, &repository, &references)?;
+        rejected.extend(chains.iter_mut().flat_map(|chains| chains.judge(&dead)));
+        dead.extend(rejected.iter().map(|rejection| rejection.event));
+        let events: Vec<i32> = dead.into_iter().collect();
+        let staged = expansion::expand(client, &references, &repository, &known, &events)?;
+        rejected.retain(|rejection| !settings.excluded.contains(&rejection.event));
         rejected.sort_by_key(|rejection| rejection.event);
         rejected.dedup_by_key(|rejection| rejection.event);
-        let events: BTreeSet<i32> = rejected.iter().map(|rejection| rejection.event).collect();
-        let events: Vec<i32> = events.into_iter().collect();
-        let new_runs = runs::create(attempt, client, &mut repository, &references, &events)?;
-        let staged = expansion::expand(client, &references, &repository, &known, &events)?;
-        Ok(Resolved { unregistered, staged, rejected, new_runs })
+        let (transaction, schema) = (references.batch, schema.to_owned());
+        let pending = Pending { transaction, schema, runs, chains, assumed: known.assumed };
+        let is_pending = pending.keep();
+        Ok(Resolved { unregistered, staged, rejected, is_pending })
     })
 }
 
@@ -133,35 +154,37 @@ fn owner_of(client: &mut SpiClient<'_>, schema: &str, table: &str) -> Result<Oid
     })
 }
 
+/// The quoted name of the staging table of one of Forebay's own targets in a slot.
+fn staging_of(client: &mut SpiClient<'_>, target: &str, slot: i32) -> Result<String, Raised> {
+    let sql = "select id from forebay.target where relation = $1::regclass";
+    let row = client.update(sql, None, &[target.into()])?.first();
+    let missing = || Raised::new("FB003", format!("{target} is not a target"));
+    let id = row.get::<i32>(1)?.ok_or_else(missing)?;
+    Ok(format!("forebay_staging.{}", quoted(&format!("t{id}_{slot}"))))
+}
+
 impl References {
     fn find(client: &mut SpiClient<'_>, slot: i32) -> Result<Self, Raised> {
-        let row = client
-            .update(
-                "select id from forebay.target where relation = 'forebay.butler_ref'::regclass",
-                None,
-                &[],
-            )?
-            .first();
-        let id = row
-            .get::<i32>(1)?
-            .ok_or_else(|| Raised::new("FB003", "forebay.butler_ref is not a target"))?;
         // SAFETY: the transaction has an id since `stage`; otherwise it gets one now.
         let batch = unsafe { pg_sys::GetTopFullTransactionId() }.value;
-        let staging = format!("forebay_staging.{}", quoted(&format!("t{id}_{slot}")));
+        let staging = staging_of(client, "forebay.butler_ref", slot)?;
         Ok(References { batch, slot, staging })
     }
 
-    fn check_count(&self, client: &mut SpiClient<'_>, said: i64) -> Result<(), Raised> {
-        let sql = format!("select count(*) from {} r where r._batch >= $1", self.staging);
-        let row = client.update(sql.as_str(), None, &[batch_argument(self.batch)])?.first();
-        let found = row.get::<i64>(1)?.unwrap_or(0);
-        if found == said {
-            return Ok(());
+    fn check_counts(&self, client: &mut SpiClient<'_>, said: (i64, i64)) -> Result<(), Raised> {
+        let chains = staging_of(client, "forebay.butler_chain", self.slot)?;
+        for (staging, what, said) in
+            [(&self.staging, "dataset references", said.0), (&chains, "chain operations", said.1)]
+        {
+            let sql = format!("select count(*) from {staging} r where r._batch >= $1");
+            let row = client.update(sql.as_str(), None, &[batch_argument(self.batch)])?.first();
+            let found = row.get::<i64>(1)?.unwrap_or(0);
+            if found != said {
+                let message = format!("{found} {what} are staged, and the writer says {said}");
+                return Err(Raised::new("FB002", message)
+                    .with_hint("Stage and merge in one transaction, and repeat the batch."));
+            }
         }
-        Err(Raised::new(
-            "FB002",
-            format!("{found} dataset references are staged, and the writer says {said}"),
-        )
-        .with_hint("Stage and merge in one transaction, and repeat the batch."))
+        Ok(())
     }
 }

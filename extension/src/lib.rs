@@ -79,7 +79,7 @@ extension_sql_file!(
         "target_api",
         butler::register::butler_register_types,
         butler::butler_resolve_staged,
-        butler::runs::butler_remove_unused_runs
+        butler::pending::butler_finish_resolved
     ]
 );
 extension_sql_file!(

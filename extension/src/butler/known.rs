@@ -1,5 +1,7 @@
 //! Which of a batch's datasets and files the repository has already (BUTLER.md, B.3).
 
+use std::collections::BTreeSet;
+
 use pgrx::Uuid;
 use pgrx::spi::SpiClient;
 
@@ -18,6 +20,8 @@ pub struct Known {
     /// Files of which the datastore has a record, or gets one by an earlier event: event and file, as
     /// [`file_key`] puts them together.
     pub files: Vec<i64>,
+    /// Events with such a file, and the earlier event: if that is rejected, the file is not known.
+    pub assumed: Vec<(i32, i32)>,
 }
 
 /// A file as a number, as SQL: `r` is a reference to what is in it.
@@ -30,6 +34,7 @@ impl Known {
         client: &mut SpiClient<'_>,
         repository: &Repository,
         references: &References,
+        rejected: &BTreeSet<i32>,
     ) -> Result<Self, Raised> {
         let sql = format!(
             "select coalesce(array_agg(distinct r.id), '{{}}') from {} r where r._batch >= $1",
@@ -40,8 +45,12 @@ impl Known {
         let datasets = present(attempt, client, repository, ("dataset", "id"), &ids)?;
         let table = ("file_datastore_records", "dataset_id");
         let recorded = present(attempt, client, repository, table, &ids)?;
-        let files = known_files(client, references, recorded)?;
-        Ok(Known { datasets, files })
+        let mut files = recorded_files(client, references, recorded)?;
+        let repeated = repeated_files(client, references, rejected)?;
+        let assumed = repeated.iter().filter(|(file, _, _)| !files.contains(file));
+        let assumed = assumed.map(|(_, event, earlier)| (*event, *earlier)).collect();
+        files.extend(repeated.iter().map(|(file, _, _)| *file));
+        Ok(Known { datasets, files, assumed })
     }
 
     /// Events that contradict what is known: a dataset with another data ID, or a location of a file
@@ -180,21 +189,47 @@ fn present(
     })
 }
 
-/// Files with a recorded dataset, or of several datasets one of which an earlier event has.
-fn known_files(
+/// Files with a recorded dataset.
+fn recorded_files(
     client: &mut SpiClient<'_>,
     references: &References,
     recorded: Vec<Uuid>,
 ) -> Result<Vec<i64>, Raised> {
+    if recorded.is_empty() {
+        return Ok(Vec::new());
+    }
     let sql = format!(
-        "select coalesce(array_agg(distinct {FILE_KEY}), '{{}}') from {0} r \
-         where r._batch >= $1 and (r.id = any ($2) or (exists ( \
-             select from {0} o where o._batch >= $1 and o._event = r._event and o.file = r.file \
-             and o.id <> r.id) \
-         and exists (select from {0} e where e._batch >= $1 and e.id = r.id and e._event < r._event)))",
+        "select coalesce(array_agg(distinct {FILE_KEY}), '{{}}') from {} r \
+         where r._batch >= $1 and r.id = any ($2)",
         references.staging
     );
     let arguments = [batch_argument(references.batch), recorded.into()];
     let row = client.update(sql.as_str(), None, &arguments)?.first();
     Ok(row.get::<Vec<i64>>(1)?.unwrap_or_default())
+}
+
+/// Files of several datasets of which an earlier event of the batch has one, with both events. (Of a file
+/// with one dataset, the record of the first event stays as it is.)
+fn repeated_files(
+    client: &mut SpiClient<'_>,
+    references: &References,
+    rejected: &BTreeSet<i32>,
+) -> Result<Vec<(i64, i32, i32)>, Raised> {
+    let sql = format!(
+        "with shared as (select r._event, r.file from {0} r where r._batch >= $1 \
+         group by 1, 2 having count(*) > 1) \
+         select {FILE_KEY}, r._event, min(e._event) \
+         from shared s join {0} r on r._event = s._event and r.file = s.file \
+         join {0} e on e.id = r.id and e._event < r._event \
+         where r._batch >= $1 and e._batch >= $1 and e._event <> all ($2) group by 1, 2",
+        references.staging
+    );
+    let rejected: Vec<i32> = rejected.iter().copied().collect();
+    let mut files = Vec::new();
+    let arguments = [batch_argument(references.batch), rejected.into()];
+    for row in client.update(sql.as_str(), None, &arguments)? {
+        let number = |column| Ok::<_, Raised>(row.get::<i32>(column)?.unwrap_or(0));
+        files.push((row.get::<i64>(1)?.unwrap_or(0), number(2)?, number(3)?));
+    }
+    Ok(files)
 }

@@ -1,5 +1,7 @@
 //! Looking up what the names in a batch of dataset references stand for.
 
+use std::collections::{BTreeSet, HashMap};
+
 use pgrx::spi::SpiClient;
 
 use super::register::Definition;
@@ -66,8 +68,10 @@ pub struct Repository {
     pub schema: String,
     /// The dataset types.
     pub dataset_types: Vec<DatasetType>,
-    /// The runs, without those that are not there yet.
+    /// The runs; those that are made in this batch come last.
     pub runs: Vec<Run>,
+    /// How many of these were there before.
+    pub old_runs: usize,
     /// Collections of another type than RUN that the batch names as runs.
     not_runs: Vec<String>,
     /// The tags tables of the dataset types.
@@ -96,6 +100,7 @@ impl Repository {
         let mut repository = Repository {
             schema: schema.to_owned(),
             dataset_types,
+            old_runs: runs.len(),
             runs: runs.into_iter().map(|(run, _)| run).collect(),
             not_runs: others.into_iter().map(|(collection, _)| collection.name).collect(),
             tags_tables: Vec::new(),
@@ -301,6 +306,29 @@ impl Repository {
         Ok(rejections)
     }
 
+    /// The events that name each of the runs that were made in this batch.
+    pub fn new_runs(
+        &self,
+        client: &mut SpiClient<'_>,
+        references: &References,
+    ) -> Result<HashMap<String, BTreeSet<i32>>, Raised> {
+        let names: Vec<_> = self.runs[self.old_runs..].iter().map(|run| run.name.clone()).collect();
+        let mut events: HashMap<_, BTreeSet<_>> = HashMap::new();
+        if names.is_empty() {
+            return Ok(events);
+        }
+        let sql = format!(
+            "select distinct r.run, r._event from {} r where r._batch >= $1 and r.run = any ($2)",
+            references.staging
+        );
+        let arguments = [batch_argument(references.batch), names.into()];
+        for row in client.update(sql.as_str(), None, &arguments)? {
+            let name = row.get::<String>(1)?.unwrap_or_default();
+            events.entry(name).or_default().insert(row.get::<i32>(2)?.unwrap_or(0));
+        }
+        Ok(events)
+    }
+
     /// An error about one of the repository's tables.
     pub fn error(&self, sqlstate: &str, table: &str, message: String) -> Raised {
         Raised::new(sqlstate, message).about_table(&self.schema, table)
@@ -345,7 +373,8 @@ fn registered_dataset_types(
     Ok(found)
 }
 
-fn registered_collections(
+/// The collections of these names that there are, with their types.
+pub fn registered_collections(
     client: &mut SpiClient<'_>,
     schema: &str,
     names: Vec<String>,
