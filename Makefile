@@ -13,7 +13,7 @@ export FOREBAY_CACHE PGRX_HOME PG_CONFIG
 export RUST_LIB_BACKTRACE := 0
 
 # Always both, so that what they share is built once.
-CRATES := -p forebay-writer -p forebay-tests
+CRATES := -p forebay-butler -p forebay-writer -p forebay-tests
 # Tests build them in; a release never has them.
 FAILPOINTS := --features forebay-writer/failpoints
 

@@ -8,6 +8,11 @@ declare
 begin
     foreach target_id in array target_ids loop
         staging := format('forebay_staging.t%s_%s', target_id, slot);
+        -- Two sessions that miss a table must not both make it: the second one would fail.
+        if to_regclass(staging) is null
+           and not pg_try_advisory_xact_lock(hashtextextended(staging, 7312262931)) then
+            raise lock_not_available;
+        end if;
         if to_regclass(staging) is not null then
             execute format('lock table %s in share update exclusive mode nowait', staging);
         end if;
@@ -18,7 +23,7 @@ exception when lock_not_available then
 end
 $$;
 comment on function forebay.take_slot(int4[], int4) is
-    'Tries to take a slot for this transaction: the lock of each of its staging tables, which conflicts with itself alone.';
+    'Tries to take a slot for this transaction: the lock of each of its staging tables, which conflicts with itself alone; the right to make it, where there is none yet.';
 
 create function forebay.ready_staging(target_id int4, target_relation oid, slot int4) returns regclass
     language plpgsql

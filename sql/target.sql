@@ -50,6 +50,18 @@ $$;
 comment on function forebay.index_columns(pg_catalog.pg_index) is
     'The key columns of an index, without those that it only includes.';
 
+create function forebay.has_column_collations(index pg_catalog.pg_index) returns boolean
+    language sql stable
+    set search_path = pg_catalog, pg_temp
+as $$
+    select coalesce(bool_and(u.collated = a.attcollation), true)
+    from unnest(index.indcollation::oid[], index.indkey::int2[]) u(collated, attnum)
+    join pg_attribute a on a.attrelid = index.indrelid and a.attnum = u.attnum
+    where u.collated is not null
+$$;
+comment on function forebay.has_column_collations(pg_catalog.pg_index) is
+    'Whether an index compares by the collations of its columns.';
+
 create function forebay.create_staging(target_id int4, target_relation oid, slot int4) returns regclass
     language plpgsql
     set search_path = pg_catalog, pg_temp
@@ -63,7 +75,7 @@ declare
 begin
     if to_regclass(staging) is not null then
         execute format('alter extension forebay drop table %s', staging);
-        execute format('drop table %s', staging);
+        execute format('drop table %s cascade', staging); -- whoever sees it may have made something of it
     end if;
     select pg_get_userbyid(c.relowner) into strict owner_name from pg_class c where c.oid = target_relation;
     select string_agg(format(', %I %s', s.name, format_type(s.staged_type, -1)), '' order by s.attnum)
@@ -156,7 +168,7 @@ begin
     if not exists (
         select from pg_index i
         where i.indrelid = target_relation and i.indisunique and i.indimmediate and i.indisvalid
-          and i.indpred is null and i.indexprs is null
+          and i.indpred is null and i.indexprs is null and forebay.has_column_collations(i)
           and forebay.index_columns(i) @> found_key and forebay.index_columns(i) <@ found_key)
        or exists (
         select from unnest(found_key) k(name)
@@ -165,7 +177,7 @@ begin
         raise exception using errcode = 'FB004',
             message = format('target %s is not eligible: (%s) is not the key of a unique index', relation_name,
                              array_to_string(found_key, ', ')),
-            hint = 'The index must be unique, valid, not deferrable, not partial, without expressions, on columns that are not null.';
+            hint = 'The index must be unique, valid, not deferrable, not partial, without expressions, on columns that are not null, in their own collations.';
     end if;
     select k into missing from unnest(found_key) k
     where not exists (
@@ -244,7 +256,7 @@ begin
           and c.relname ~ format('^t%s_[0-9]+$', target_id)
     loop
         execute format('alter extension forebay drop table %s', staging);
-        execute format('drop table %s', staging);
+        execute format('drop table %s cascade', staging); -- whoever sees it may have made something of it
     end loop;
 end
 $$;

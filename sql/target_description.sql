@@ -59,6 +59,7 @@ as $$
         'less', forebay.comparison_operator(s.type, 1),
         'equal_is_same', coalesce(forebay.equal_is_same(s.type, a.attcollation), false),
         'is_literal', s.staged_type <> s.type,
+        'is_set_once', a.attidentity = 'a', -- PostgreSQL refuses to update it
         'typed_null', -- a domain may refuse a plain null
             format(case y.typtype when 'd' then '(null::%s[])[1]' else 'null::%s' end, format_type(s.type, null)),
         'type_modifier', s.type_modifier,
@@ -73,7 +74,7 @@ as $$
             from pg_collation c join pg_namespace n on n.oid = c.collnamespace
             where c.oid = a.attcollation) end,
         'constant_default', case when d.adbin::text like '{CONST %' then pg_get_expr(d.adbin, d.adrelid) end,
-        'has_default', d.oid is not null or a.attidentity <> '')
+        'has_default', d.oid is not null or a.attidentity <> '' or y.typdefault is not null)
         order by s.attnum)
     from forebay.staged_column s
     join pg_attribute a on a.attrelid = s.relation and a.attnum = s.attnum
@@ -105,6 +106,7 @@ as $$
     left join pg_amproc p on p.amprocfamily = o.opcfamily and p.amproclefttype = o.opcintype
      and p.amprocrighttype = o.opcintype and p.amprocnum = 4
      and p.amproc in ('btequalimage'::regproc, 'btvarstrequalimage'::regproc)
+     and o.opcintype <> 'bpchar'::regtype -- without a length, blanks at its end are stored and not compared
     left join pg_collation c on c.oid = u.collated
     where i.indrelid = target_relation and forebay.is_key_index(i, key)
 $$;
@@ -115,10 +117,11 @@ create function forebay.has_default_operators(index pg_catalog.pg_index) returns
     language sql stable
     set search_path = pg_catalog, pg_temp
 as $$
-    select bool_and(o.opcdefault) from pg_opclass o where o.oid = any (index.indclass::oid[])
+    select forebay.has_column_collations(index)
+       and (select bool_and(o.opcdefault) from pg_opclass o where o.oid = any (index.indclass::oid[]))
 $$;
 comment on function forebay.has_default_operators(pg_catalog.pg_index) is
-    'Whether an index means by equal what its columns'' types mean by it.';
+    'Whether an index means by equal what its columns'' types and collations mean by it.';
 
 create function forebay.describe_uniques(target_relation oid, key name[]) returns jsonb
     language sql stable
@@ -158,8 +161,13 @@ create function forebay.describe_checks(target_relation oid) returns jsonb
     language sql stable
     set search_path = pg_catalog, pg_temp
 as $$
-    select jsonb_agg(jsonb_build_object('name', k.conname, 'expression', pg_get_expr(k.conbin, k.conrelid))
-                     order by k.conname)
+    select jsonb_agg(jsonb_build_object(
+        'name', k.conname,
+        'expression', pg_get_expr(k.conbin, k.conrelid),
+        'columns', (
+            select coalesce(jsonb_agg(a.attname), '[]') from pg_attribute a
+            where a.attrelid = k.conrelid and a.attnum = any (k.conkey)))
+        order by k.conname)
     from pg_constraint k
     where k.conrelid = target_relation and k.contype = 'c'
       and not exists (
@@ -213,7 +221,7 @@ as $$
             select from pg_index i
             where i.indrelid = target_relation and i.indisunique and forebay.is_key_index(i, key)
               and not forebay.has_default_operators(i))
-            then 'the index over its key has another equality than the type'
+            then 'the index over its key has another equality than its columns'
     end
 $$;
 comment on function forebay.why_walked(oid, name[]) is
@@ -238,12 +246,25 @@ as $$
             from unnest(k.conpfeqop) with ordinality u(operator, position)
             join pg_operator r on r.oid = u.operator
             join pg_namespace m on m.oid = r.oprnamespace),
+        'collations', (
+            select jsonb_agg(case when a.attcollation <> b.attcollation and a.attcollation <> 0 then (
+                select format('%I.%I', m.nspname, l.collname)
+                from pg_collation l join pg_namespace m on m.oid = l.collnamespace
+                where l.oid = a.attcollation) end order by u.position)
+            from unnest(k.confkey, k.conkey) with ordinality u(attnum, child_attnum, position)
+            join pg_attribute a on a.attrelid = k.confrelid and a.attnum = u.attnum
+            join pg_attribute b on b.attrelid = k.conrelid and b.attnum = u.child_attnum),
+        'parent_root', pg_partition_root(p.oid)::oid::int8,
         'match_full', k.confmatchtype = 'f',
         'foreseeable',
             not exists (
                 select from unnest(k.conkey) u(attnum)
                 where not exists (
                     select from forebay.staged_column s where s.relation = k.conrelid and s.attnum = u.attnum))
+            and k.convalidated -- else stored rows may refer to nothing, and be updated all the same
+            -- else a query would run the code of its indexes, as the table's owner
+            and (p.relowner = c.relowner or pr.rolsuper)
+            and has_schema_privilege(c.relowner, p.relnamespace, 'usage')
             and has_table_privilege(c.relowner, p.oid, 'select')
             and (o.rolsuper or o.rolbypassrls or not p.relrowsecurity
                  or p.relowner = c.relowner and not p.relforcerowsecurity),
@@ -255,15 +276,72 @@ as $$
     join pg_class c on c.oid = k.conrelid
     join pg_roles o on o.oid = c.relowner
     join pg_class p on p.oid = k.confrelid
+    join pg_roles pr on pr.oid = p.relowner
     join pg_namespace n on n.oid = p.relnamespace
     left join forebay.target t on t.relation = p.oid
-    where k.contype = 'f' and k.conparentid = 0 and k.conrelid = any (relations)
+    where k.contype = 'f' and k.conrelid = any (relations)
+      and not exists ( -- that of a partition that its parent's table has
+        select from pg_constraint o where o.oid = k.conparentid and o.conrelid = k.conrelid)
       and exists (
         select from pg_trigger g
         where g.tgconstraint = k.oid and g.tgrelid = k.conrelid and g.tgenabled in ('O', 'A'))
 $$;
 comment on function forebay.describe_foreign_keys(oid[]) is
-    'The foreign keys of these tables that are enforced. foreseeable: the table''s owner may look for the parents, in columns that are staged.';
+    'The foreign keys of these tables that are enforced. foreseeable: the table''s owner may look for the parents, in columns that are staged, without running code of another owner.';
+
+create function forebay.missing_grant(target_relation oid) returns text
+    language sql stable
+    set search_path = pg_catalog, pg_temp
+as $$
+    with target as (
+        select c.oid, c.relowner, c.relnamespace from pg_class c where c.oid = target_relation),
+    expression as (
+        select 'pg_attrdef'::regclass as classid, d.oid from pg_attrdef d where d.adrelid = target_relation
+        union all
+        select 'pg_constraint'::regclass, k.oid from pg_constraint k
+        where k.conrelid = target_relation and k.contype = 'c'
+        union all
+        select 'pg_class'::regclass, i.indexrelid from pg_index i where i.indrelid = target_relation),
+    referring as (
+        select r.oid, r.relowner, r.relnamespace, 'select' as privilege
+        from pg_constraint k join pg_class r on r.oid = k.conrelid
+        where k.contype = 'f' and k.confrelid = target_relation
+        union
+        select r.oid, r.relowner, r.relnamespace, p.privilege
+        from pg_constraint k join pg_class r on r.oid = k.confrelid
+        cross join unnest(array['select', 'update']) p(privilege) -- to lock it
+        where k.contype = 'f' and k.conrelid = target_relation),
+    schema as (
+        select t.relowner, t.relnamespace from target t
+        union
+        select t.relowner, y.typnamespace from target t, forebay.staged_column s
+        join pg_type y on y.oid = s.type
+        where s.relation = target_relation
+        union
+        select r.relowner, r.relnamespace from referring r),
+    missing as (
+        select format('usage on schema %I', n.nspname) as privilege, s.relowner
+        from schema s join pg_namespace n on n.oid = s.relnamespace
+        where not has_schema_privilege(s.relowner, n.oid, 'usage')
+        union all
+        select format('%s on %s', r.privilege, r.oid::regclass), r.relowner
+        from referring r where not has_table_privilege(r.relowner, r.oid, r.privilege)
+        union all
+        select format('usage on sequence %s', c.oid::regclass), t.relowner
+        from target t, expression e
+        join pg_depend d on d.classid = e.classid and d.objid = e.oid and d.refclassid = 'pg_class'::regclass
+        join pg_class c on c.oid = d.refobjid and c.relkind = 'S'
+        where not has_sequence_privilege(t.relowner, c.oid, 'usage, update')
+        union all
+        select format('execute on function %s', f.oid::regprocedure), t.relowner
+        from target t, expression e
+        join pg_depend d on d.classid = e.classid and d.objid = e.oid and d.refclassid = 'pg_proc'::regclass
+        join pg_proc f on f.oid = d.refobjid
+        where not has_function_privilege(t.relowner, f.oid, 'execute'))
+    select format('grant %s to %I', m.privilege, pg_get_userbyid(m.relowner)) from missing m order by 1 limit 1
+$$;
+comment on function forebay.missing_grant(oid) is
+    'A grant that an owner needs besides those on the target itself, so that rows can be written there: on schemas, on what foreign keys refer to, on sequences and functions of defaults, checks and indexes. Null: there is none. It may be for what no row needs, so it only tells why a right was missing.';
 
 create function forebay.describe_targets(relations oid[]) returns jsonb
     language sql stable
@@ -279,11 +357,13 @@ as $$
                 'schema', n.nspname,
                 'table', c.relname,
                 'partitioned', c.relkind = 'p',
+                'partition_root', pg_partition_root(c.oid)::oid::int8,
                 'owner', c.relowner::int8,
                 'owner_name', pg_get_userbyid(c.relowner),
                 'missing_right', (
                     select r.privilege from unnest(array['select', 'insert', 'update', 'delete']) r(privilege)
                     where not has_table_privilege(c.relowner, c.oid, r.privilege) limit 1),
+                'missing_grant', forebay.missing_grant(c.oid),
                 'forces_row_security', c.relforcerowsecurity
                     and not (select r.rolbypassrls or r.rolsuper from pg_roles r where r.oid = c.relowner),
                 'acted_on', exists (
@@ -293,6 +373,9 @@ as $$
                     select from pg_constraint k where k.contype = 'f' and k.confrelid = c.oid),
                 'why_walked', forebay.why_walked(c.oid, t.key),
                 'hides_checks', c.relkind = 'p'
+                    or exists (
+                        select from pg_index i
+                        where i.indrelid = c.oid and (i.indexprs is not null or i.indpred is not null))
                     or exists (select from pg_attribute g where g.attrelid = c.oid and g.attgenerated <> '')
                     or (select count(*) from pg_constraint k where k.conrelid = c.oid and k.contype = 'c')
                        <> jsonb_array_length(coalesce(forebay.describe_checks(c.oid), '[]')),

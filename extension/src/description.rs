@@ -74,13 +74,16 @@ fn registrations(relations: &[Oid]) -> Result<String, Raised> {
     Ok(versions.unwrap_or_default())
 }
 
-/// The tables, their partitions, and what their foreign keys refer to.
+/// The tables, their partitions, what their foreign keys refer to, and the sequences of their defaults.
 fn depends_on(relations: &[Oid]) -> Result<Vec<u32>, Raised> {
     let sql = "select array_agg(d.oid::int8) from (\
                select unnest($1) as oid \
                union select p.relid::oid from unnest($1) r(oid), pg_partition_tree(r.oid) p \
                union select k.confrelid from pg_constraint k \
-               where k.contype = 'f' and k.conrelid = any ($1)) d";
+               where k.contype = 'f' and k.conrelid = any ($1) \
+               union select q.refobjid from pg_attrdef a join pg_depend q on q.objid = a.oid \
+               where q.classid = 'pg_attrdef'::regclass and q.refclassid = 'pg_class'::regclass \
+               and a.adrelid = any ($1)) d";
     let oids = Spi::get_one_with_args::<Vec<i64>>(sql, &[relations.to_vec().into()])?;
     Ok(oids.unwrap_or_default().into_iter().filter_map(|oid| u32::try_from(oid).ok()).collect())
 }
@@ -92,9 +95,24 @@ fn watch() {
     // SAFETY: both functions live as long as the library, which is never unloaded, and raise nothing.
     unsafe {
         pg_sys::CacheRegisterRelcacheCallback(Some(relation_changed), Datum::null());
-        let roles = pg_sys::SysCacheIdentifier::AUTHOID as i32;
-        pg_sys::CacheRegisterSyscacheCallback(roles, Some(role_changed), Datum::null());
+        for cache in CACHES {
+            pg_sys::CacheRegisterSyscacheCallback(cache as i32, Some(entry_changed), Datum::null());
+        }
     }
+}
+
+/// What descriptions depend on beside relations, and seldom changes: roles and who is in them, the names
+/// of schemas, functions. What else does, such as the name of a type, shows by an error.
+const CACHES: [pg_sys::SysCacheIdentifier::Type; 4] = [
+    pg_sys::SysCacheIdentifier::AUTHOID,
+    pg_sys::SysCacheIdentifier::AUTHMEMMEMROLE,
+    pg_sys::SysCacheIdentifier::NAMESPACEOID,
+    pg_sys::SysCacheIdentifier::PROCOID,
+];
+
+/// Forgets all descriptions: a merge has failed, perhaps for one that is out of date.
+pub fn forget() {
+    STALE.set(true);
 }
 
 /// Called with the relation, or none if any may have changed.
@@ -108,6 +126,6 @@ unsafe extern "C-unwind" fn relation_changed(_: Datum, relation: Oid) {
     }
 }
 
-unsafe extern "C-unwind" fn role_changed(_: Datum, _: i32, _: u32) {
+unsafe extern "C-unwind" fn entry_changed(_: Datum, _: i32, _: u32) {
     STALE.set(true);
 }

@@ -15,7 +15,8 @@ pub enum Fault {
 /// Classes and codes that are the event's fault. Whatever is not listed is the world's.
 ///
 /// 42501 is among them because the rights of a target's owner are checked before the first write:
-/// after that, only row security or a trigger can raise it.
+/// after that, only row security or a trigger can raise it. Where a grant is missing that a row may
+/// need elsewhere, it is the world's.
 const EVENT_FAULTS: [&str; 6] = ["22", "23", "54000", "44000", "P0001", "42501"];
 
 /// Whose fault the error with this SQLSTATE is, when it was raised by writing an event's rows.

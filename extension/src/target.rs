@@ -42,6 +42,8 @@ pub struct Column {
     pub equal_is_same: bool,
     /// Whether it is staged as text, the input literal.
     pub is_literal: bool,
+    /// Whether it keeps the value that it is inserted with, whatever an event names.
+    pub is_set_once: bool,
     /// A null of its type, as an expression.
     pub typed_null: String,
     /// Its type modifier; -1 if it has none.
@@ -81,6 +83,8 @@ pub struct Check {
     pub name: String,
     /// Its expression over the unqualified, quoted names of columns.
     pub expression: String,
+    /// The columns that it looks at.
+    pub columns: Vec<String>,
 }
 
 /// A registered target.
@@ -99,11 +103,14 @@ pub struct Target {
     pub table: String,
     /// Whether the rows live in partitions.
     pub partitioned: bool,
+    partition_root: Option<i64>,
     owner: i64,
     /// The owner's name.
     pub owner_name: String,
     /// A right on the table that its owner lacks.
     pub missing_right: Option<String>,
+    /// A grant, as SQL, without which its owner may lack a right that a row needs elsewhere.
+    pub missing_grant: Option<String>,
     /// Whether its row security holds for its owner, too.
     pub forces_row_security: bool,
     /// Whether a foreign key refers to it.
@@ -147,6 +154,14 @@ impl Target {
         self.key.iter().filter_map(|name| self.column(name))
     }
 
+    /// Whether it shares rows with another target: one is a partition of the other's, or both of one
+    /// table.
+    pub fn overlaps(&self, other: &Target) -> bool {
+        self.relation != other.relation
+            && self.partition_root.is_some()
+            && self.partition_root == other.partition_root
+    }
+
     /// The staged column of this name.
     pub fn column(&self, name: &str) -> Option<&Column> {
         self.columns.iter().find(|column| column.name == name)
@@ -173,6 +188,10 @@ pub struct ForeignKey {
     pub parent_columns: Vec<String>,
     /// What compares each of them with its referencing column, as `operator(schema.name)`.
     pub equalities: Vec<String>,
+    /// The collations to compare in, as qualified and quoted names: the referenced columns', where the
+    /// referencing ones have others.
+    pub collations: Vec<Option<String>>,
+    parent_root: Option<i64>,
     /// Whether a reference with some nulls is a violation.
     pub match_full: bool,
     /// Whether the referencing table's owner can look for parents, in staged columns.
@@ -190,6 +209,13 @@ impl ForeignKey {
     /// The referenced table.
     pub fn parent(&self) -> Oid {
         oid_of(self.parent)
+    }
+
+    /// Whether a target that is not the referenced table has rows of it: it is a partition.
+    pub fn may_refer_to_part(&self, target: &Target) -> bool {
+        self.parent != target.relation
+            && self.parent_root.is_some()
+            && self.parent_root == target.partition_root
     }
 }
 

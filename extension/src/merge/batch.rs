@@ -204,6 +204,11 @@ impl Batch {
         self.parts.iter().find(|part| part.target.relation() == relation)
     }
 
+    /// The grant, as SQL, that may be missing where a right is.
+    pub fn missing_grant(&self) -> Option<&str> {
+        self.parts.iter().find_map(|part| part.target.missing_grant.as_deref())
+    }
+
     /// Whether a row of this part may replace an earlier one of the same key in a set.
     pub fn is_replaceable(&self, part: &Part) -> bool {
         part.is_replaceable()
@@ -212,16 +217,24 @@ impl Batch {
             })
     }
 
-    /// Whether all of its rows are applied one by one: a foreign key between two of its targets can't
-    /// be looked at as a set.
+    /// Whether all of its rows are applied one by one: two of its targets share rows, or a foreign key
+    /// between two of them can't be looked at as a set.
     pub fn is_walked(&self) -> bool {
-        self.foreign_keys.iter().any(|foreign_key| {
-            let parts = (self.part_of(foreign_key.child()), self.part_of(foreign_key.parent()));
-            let (Some(child), Some(parent)) = parts else { return false };
-            !foreign_key.foreseeable
-                || !foreign_key.refers_to_key
-                || child.target.owner() != parent.target.owner()
-        })
+        let targets = || self.parts.iter().map(|part| &part.target);
+        targets().any(|one| targets().any(|other| one.overlaps(other)))
+            || self.foreign_keys.iter().any(|foreign_key| self.is_unforeseeable(foreign_key))
+    }
+
+    fn is_unforeseeable(&self, foreign_key: &ForeignKey) -> bool {
+        let Some(child) = self.part_of(foreign_key.child()) else { return false };
+        if self.parts.iter().any(|part| foreign_key.may_refer_to_part(&part.target)) {
+            return true;
+        }
+        let Some(parent) = self.part_of(foreign_key.parent()) else { return false };
+        !foreign_key.foreseeable
+            || !foreign_key.refers_to_key
+            || !child.shape().knows_all(&child.target, &foreign_key.child_columns)
+            || child.target.owner() != parent.target.owner()
     }
 }
 

@@ -84,8 +84,14 @@ pub fn is_one_run(batch: &Batch) -> bool {
 /// Cuts a batch whose rows are these, in order of (event, row). Runs of fewer than `walk_below` rows
 /// are walked, and neighbours that are walked are walked together.
 pub fn cut(batch: &Batch, rows: &[StagedRow], walk_below: i64) -> Vec<Step> {
-    let mut cutter =
-        Cutter { batch, touched: HashMap::new(), run: None, run_rows: 0, steps: Vec::new() };
+    let mut cutter = Cutter {
+        batch,
+        walks_all: batch.is_walked(),
+        touched: HashMap::new(),
+        run: None,
+        run_rows: 0,
+        steps: Vec::new(),
+    };
     for event in rows.chunk_by(|one, next| one.event == next.event) {
         cutter.take(event, walk_below);
     }
@@ -95,6 +101,7 @@ pub fn cut(batch: &Batch, rows: &[StagedRow], walk_below: i64) -> Vec<Step> {
 
 struct Cutter<'a> {
     batch: &'a Batch,
+    walks_all: bool,
     /// What the run does to each key of each part.
     touched: HashMap<(usize, i64), Touch>,
     run: Option<Run>,
@@ -133,7 +140,7 @@ impl Cutter<'_> {
     }
 
     fn is_walked(&self, event: &[StagedRow]) -> bool {
-        self.batch.is_walked()
+        self.walks_all
             || event.iter().any(|row| {
                 let part = self.part(row);
                 part.is_walked() || (row.deletes && part.is_entangled())

@@ -70,7 +70,9 @@ pub struct Findings {
     /// Rows that share unique values, in order of (event, row).
     pub duplicates: Vec<Duplicate>,
     /// Rows without a stored parent, and without one that is given for sure.
-    pub orphans: Vec<Orphan>,
+    orphans: Vec<Orphan>,
+    /// Event, row, part and foreign key of each orphan.
+    known_orphans: HashSet<(i32, i32, usize, usize)>,
 }
 
 impl Findings {
@@ -89,11 +91,8 @@ impl Findings {
 
     /// Adds an orphan, unless it is known.
     pub fn add_orphan(&mut self, orphan: Orphan) {
-        let is_same = |other: &Orphan| {
-            (other.event, other.row, other.part, other.foreign_key)
-                == (orphan.event, orphan.row, orphan.part, orphan.foreign_key)
-        };
-        if !self.orphans.iter().any(is_same) {
+        let place = (orphan.event, orphan.row, orphan.part, orphan.foreign_key);
+        if self.known_orphans.insert(place) {
             self.orphans.push(orphan);
         }
     }

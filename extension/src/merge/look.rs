@@ -1,6 +1,6 @@
 //! The looks at a run: what is stored of its rows, and what they would violate.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use pgrx::datum::DatumWithOid;
 use pgrx::pg_sys::ItemPointerData;
@@ -12,7 +12,7 @@ use super::judge::{Duplicate, Finding, Findings, Orphan};
 use super::stored::{Staged, Stored};
 use crate::attempt::{Attempt, Raised};
 use crate::identity::as_table_owner;
-use crate::statement::look::{Look, Violation, Which};
+use crate::statement::look::{Look, Referring, Violation, Which};
 use crate::statement::shape::Shape;
 use crate::target::{ForeignKey, Policy};
 
@@ -67,6 +67,9 @@ pub fn run_arguments<'a>(batch: &Batch, run: Run) -> [DatumWithOid<'a>; 3] {
     [batch_argument(batch.id), run.first.into(), run.last.into()]
 }
 
+/// So often the children of events with findings are asked for, and then the children of these.
+const MOST_GENERATIONS: u32 = 8;
+
 /// Finds the rows whose parents are missing, or may be if events with findings are rejected.
 fn look_at_orphans(
     attempt: &Attempt,
@@ -79,15 +82,23 @@ fn look_at_orphans(
     }
     let mut known = findings.events();
     let mut suspects = known.clone();
-    while !suspects.is_empty() {
+    for generation in 1.. {
+        if suspects.is_empty() {
+            break;
+        }
         let events: Vec<i32> = suspects.into_iter().collect();
+        // Children of children without end: from here on all that refer to what the run gives.
+        let parents = (generation < MOST_GENERATIONS).then_some(events.as_slice());
         for looker in lookers {
             let owner = looker.part.target.owner();
-            as_table_owner(attempt, owner, || looker.children(&events, findings))?;
+            as_table_owner(attempt, owner, || looker.children(parents, findings))?;
         }
         let all = findings.events();
         suspects = all.difference(&known).copied().collect();
         known = all;
+        if parents.is_none() {
+            break;
+        }
     }
     Ok(())
 }
@@ -154,19 +165,16 @@ impl Looker<'_> {
         let (stored, mover, violating) = self.read(&look, upserts, &kinds)?;
         self.note_unclear(!violating.is_empty(), findings);
         findings.first_mover = [findings.first_mover, mover].into_iter().flatten().min();
+        let mut details = self.differing_columns(&look, &kinds, &violating)?;
         for (event, row, number) in violating {
             let kind = usize::try_from(number - 1).ok().and_then(|number| kinds.get(number));
             let Some(violation) = kind else { continue };
-            let detail = match violation {
-                Violation::Different => self.differing_columns(&look, event, row)?,
-                _ => String::new(),
-            };
             findings.violations.push(Finding {
                 event,
                 row,
                 part: self.number,
                 violation: violation.clone(),
-                detail,
+                detail: details.remove(&(event, row)).unwrap_or_default(),
             });
         }
         Ok(stored)
@@ -204,12 +212,25 @@ impl Looker<'_> {
         })
     }
 
-    fn differing_columns(&self, look: &Look, event: i32, row: i32) -> Result<String, Raised> {
-        Spi::connect_mut(|client| {
-            let arguments = [batch_argument(self.batch.id), event.into(), row.into()];
-            let found = client.update(look.differing_columns().as_str(), None, &arguments)?.first();
-            Ok(found.get::<String>(1).unwrap_or_default().unwrap_or_default())
-        })
+    /// By event and row, the columns in which the rows differ that must not.
+    fn differing_columns(
+        &self,
+        look: &Look,
+        kinds: &[Violation],
+        violating: &Violating,
+    ) -> Result<HashMap<(i32, i32), String>, Raised> {
+        let different = kinds.iter().position(|kind| *kind == Violation::Different);
+        let is_different = |number: i32| usize::try_from(number - 1).ok() == different;
+        let events: Vec<i32> = violating
+            .iter()
+            .filter(|(_, _, number)| different.is_some() && is_different(*number))
+            .map(|(event, _, _)| *event)
+            .collect();
+        if events.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let names = self.triples::<String>(&look.differing_columns(), Some(&events))?;
+        Ok(names.into_iter().map(|(event, row, names)| ((event, row), names)).collect())
     }
 
     fn duplicates(&self, findings: &mut Findings) -> Result<(), Raised> {
@@ -270,28 +291,31 @@ impl Looker<'_> {
             let staging = parent.map(|parent| parent.staging_of(self.run));
             let found = self.triples::<i32>(&look.orphans(foreign_key, staging), None)?;
             self.note_unclear(!found.is_empty(), findings);
-            findings.orphans.extend(found.into_iter().map(|(event, row, _)| Orphan {
-                event,
-                row,
-                part: self.number,
-                foreign_key: number,
-                parents: Vec::new(),
-            }));
+            for (event, row, _) in found {
+                findings.add_orphan(Orphan {
+                    event,
+                    row,
+                    part: self.number,
+                    foreign_key: number,
+                    parents: Vec::new(),
+                });
+            }
         }
         Ok(())
     }
 
-    /// The rows that refer to what one of these events gives, and to nothing stored, with all events
-    /// that give it.
-    fn children(&self, parents: &[i32], findings: &mut Findings) -> Result<(), Raised> {
+    /// The rows that refer to what one of these events gives, or any, and to nothing stored, with all
+    /// events that give it.
+    fn children(&self, parents: Option<&[i32]>, findings: &mut Findings) -> Result<(), Raised> {
         let shape = self.part.shape();
         let look = self.close_look(&shape);
         for (number, foreign_key) in self.foreign_keys() {
             let Some(parent) = self.staged_parents(foreign_key) else { continue };
             let staging = parent.staging_of(self.run);
-            let sql = look.staged_parents(foreign_key, staging, true);
+            let referring = if parents.is_some() { Referring::ToEvents } else { Referring::All };
+            let sql = look.staged_parents(foreign_key, staging, referring);
             let children: BTreeSet<_> = self
-                .triples::<i32>(&sql, Some(parents))?
+                .triples::<i32>(&sql, parents)?
                 .into_iter()
                 .filter(|(event, _, parent)| parent <= event)
                 .map(|(event, row, _)| (event, row))
@@ -301,7 +325,7 @@ impl Looker<'_> {
             }
             self.note_unclear(true, findings);
             let events: Vec<i32> = children.iter().map(|(event, _)| *event).collect();
-            let sql = look.staged_parents(foreign_key, staging, false);
+            let sql = look.staged_parents(foreign_key, staging, Referring::OfEvents);
             let all = self.triples::<i32>(&sql, Some(&events))?;
             for givers in all.chunk_by(|one, next| (one.0, one.1) == (next.0, next.1)) {
                 let Some((event, row, _)) = givers.first() else { continue };

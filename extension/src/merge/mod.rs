@@ -26,7 +26,7 @@ use pgrx::prelude::*;
 use serde_json::json;
 
 use crate::attempt::Raised;
-use crate::failpoint;
+use crate::{description, failpoint};
 use answer::Answer;
 pub use answer::Rejection;
 use batch::Batch;
@@ -52,7 +52,10 @@ pub fn merge_staged(
     failpoint::hit("merge.after_fence");
     match merge(slot, &relations, &rows, &rejected, suspected) {
         Ok(answer) => JsonB(json!(answer)),
-        Err(raised) => JsonB(json!({ "error": raised })),
+        Err(raised) => {
+            description::forget();
+            JsonB(json!({ "error": raised }))
+        }
     }
 }
 

@@ -5,7 +5,7 @@
 //! again, and it is rejected. It takes one event after that, then twice as many each time: so neither
 //! many good events nor many bad ones need many subtransactions.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use pgrx::pg_sys::{self, Datum};
 use pgrx::prelude::*;
@@ -24,6 +24,9 @@ use crate::target::Policy;
 
 /// A subtransaction takes no more events than this.
 const MOST_EVENTS: usize = 64;
+
+/// `insufficient_privilege`: the event's fault, but where a grant is missing.
+const MISSING_RIGHT: &str = "42501";
 
 /// What became of a row.
 enum RowOutcome {
@@ -143,8 +146,8 @@ impl<'a> Walk<'a> {
         });
         match outcome {
             Ok(outcomes) => {
-                for (row, outcome) in events.iter().flat_map(|event| event.iter()).zip(outcomes) {
-                    self.count(row.part, outcome);
+                for (part, outcome) in outcomes {
+                    self.count(part, outcome);
                 }
                 self.events += events.len() as u32;
                 Ok(Stopped::Nowhere)
@@ -152,7 +155,10 @@ impl<'a> Walk<'a> {
             Err(raised) if self.is_events_fault(&raised) => {
                 Ok(Stopped::At(place, self.about_current(raised)))
             }
-            Err(raised) => Err(raised),
+            Err(raised) => Err(match self.batch.missing_grant() {
+                Some(grant) if raised.sqlstate == MISSING_RIGHT => raised.with_hint(grant),
+                _ => raised,
+            }),
         }
     }
 
@@ -166,7 +172,8 @@ impl<'a> Walk<'a> {
     }
 
     fn is_events_fault(&self, raised: &Raised) -> bool {
-        fault_of(&raised.sqlstate) == Fault::Event
+        let lacks_grant = raised.sqlstate == MISSING_RIGHT && self.batch.missing_grant().is_some();
+        (fault_of(&raised.sqlstate) == Fault::Event && !lacks_grant)
             || self.suspected.is_some_and(|suspected| suspected == raised.sqlstate)
     }
 
@@ -176,16 +183,21 @@ impl<'a> Walk<'a> {
         &mut self,
         attempt: &Attempt,
         rows: &[StagedRow],
-        outcomes: &mut Vec<RowOutcome>,
+        outcomes: &mut Vec<(usize, RowOutcome)>,
     ) -> Result<(), Raised> {
         let owners: Vec<_> = self.batch.parts.iter().map(|part| part.target.owner()).collect();
         let owner_of = |row: &StagedRow| owners[row.part];
+        let mut rows: Vec<_> = rows.iter().collect();
+        if rows.iter().any(|row| owner_of(row) != owner_of(rows[0])) && self.may_be_sorted(&rows) {
+            // So that those of each owner stand together, parents before children.
+            rows.sort_by_key(|row| row.part);
+        }
         for group in rows.chunk_by(|one, next| owner_of(one) == owner_of(next)) {
             let Some(first) = group.first() else { continue };
             as_table_owner(attempt, owner_of(first), || {
                 query_level(attempt, || {
                     for row in group {
-                        outcomes.push(self.apply_row(row)?);
+                        outcomes.push((row.part, self.apply_row(row)?));
                     }
                     Ok(())
                 })?;
@@ -194,6 +206,18 @@ impl<'a> Walk<'a> {
             })?;
         }
         Ok(())
+    }
+
+    /// Whether it does not matter which target's rows of an event come first: nothing is deleted, no
+    /// key stands twice, and no trigger looks.
+    fn may_be_sorted(&self, rows: &[&StagedRow]) -> bool {
+        let mut keys = HashSet::new();
+        rows.iter().all(|row| {
+            let part = &self.batch.parts[row.part];
+            !row.deletes
+                && part.target.why_walked.is_none()
+                && (part.target.key.is_empty() || keys.insert((row.part, row.key)))
+        })
     }
 
     fn apply_row(&mut self, row: &StagedRow) -> Result<RowOutcome, Raised> {

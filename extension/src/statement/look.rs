@@ -37,6 +37,17 @@ pub enum Which {
     Last,
 }
 
+/// Which rows with references are asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Referring {
+    /// All.
+    All,
+    /// Those of the events `$5`.
+    OfEvents,
+    /// Those that refer to what one of the events `$5` gives.
+    ToEvents,
+}
+
 /// A look at the rows that a run has for one target.
 pub struct Look<'a> {
     staging: Staging<'a>,
@@ -86,7 +97,8 @@ impl<'a> Look<'a> {
         };
         let refuses_null = target.columns.iter().filter(|column| self.judges_null(column));
         kinds.extend(refuses_null.map(|column| Violation::Null(column.name.clone())));
-        kinds.extend(target.checks.iter().map(|check| Violation::Check(check.name.clone())));
+        let checks = target.checks.iter().filter(|check| self.knows_all(&check.columns));
+        kinds.extend(checks.map(|check| Violation::Check(check.name.clone())));
         if thorough {
             kinds.extend(target.uniques.iter().map(|unique| Violation::Taken(unique.name.clone())));
         }
@@ -94,11 +106,11 @@ impl<'a> Look<'a> {
     }
 
     fn judges_null(&self, column: &Column) -> bool {
-        let always_named = match self.shape {
-            Shape::Mixed(_) => self.target().key.contains(&column.name),
-            shape => shape.names(self.target(), column),
-        };
-        column.not_null && (always_named || !column.has_default)
+        column.not_null && (self.shape.always_names(self.target(), column) || !column.has_default)
+    }
+
+    fn knows_all(&self, columns: &[String]) -> bool {
+        self.shape.knows_all(self.target(), columns)
     }
 
     /// The places of rows that later ones replace; places and events of the other rows that are stored
@@ -288,10 +300,20 @@ impl<'a> Look<'a> {
             "select count(*) from (select distinct {columns} from {} q where ({}){} offset 0) q \
              where {}",
             self.post_images(self.reads_target && self.needs_stored_for(foreign_key)),
-            any_or_all_given(foreign_key),
+            self.refers(foreign_key),
             parent.map(|parent| is_ungiven(foreign_key, parent)).unwrap_or_default(),
             is_orphan(foreign_key)
         )
+    }
+
+    /// Whether a row refers to anything: all columns given, or, for `match full`, any.
+    fn refers(&self, foreign_key: &ForeignKey) -> String {
+        let given = |name: &String| format!("q.{} is not null", quoted(name));
+        if foreign_key.match_full && self.knows_all(&foreign_key.child_columns) {
+            any_of(foreign_key.child_columns.iter().map(given))
+        } else {
+            list(&foreign_key.child_columns, " and ", given)
+        }
     }
 
     /// Whether a reference may be one that the row does not name itself.
@@ -314,35 +336,40 @@ impl<'a> Look<'a> {
             "select q._event, q._row, 0 from (select q.* from {} q where ({}){} offset 0) q \
              where q._forebay_effective and {} order by q._event, q._row",
             self.post_images(true),
-            any_or_all_given(foreign_key),
+            self.refers(foreign_key),
             parent.map(|parent| is_ungiven(foreign_key, parent)).unwrap_or_default(),
             is_orphan(foreign_key)
         )
     }
 
-    /// The rows of the events `$5` (if `of_parents`: that refer to what one of these gives) that write
-    /// a reference to what is not stored, with each event that gives it: event, row, that event.
+    /// The rows that write a reference to what is not stored, with each event that gives it: event,
+    /// row, that event.
     pub fn staged_parents(
         &self,
         foreign_key: &ForeignKey,
         parent: Staging,
-        of_parents: bool,
+        referring: Referring,
     ) -> String {
-        let of_events = if of_parents { "s" } else { "q" };
+        let of_events = match referring {
+            Referring::All => "",
+            Referring::OfEvents => " and q._event = any ($5)",
+            Referring::ToEvents => " and s._event = any ($5)",
+        };
         format!(
-            "select q._event, q._row, s._event from {} q join {} on {} \
-             where {} and s._op <> 'd' and {of_events}._event = any ($5) \
-             and q._forebay_effective and ({}) and {} order by 1, 2, 3",
+            "select q._event, q._row, q._forebay_parent \
+             from (select q.*, s._event as _forebay_parent from {} q join {} on {} \
+             where {} and s._op <> 'd'{of_events} and q._forebay_effective and ({}) offset 0) q \
+             where {} order by 1, 2, 3",
             self.post_images(true),
             parent.rows(),
             same_staged_key(foreign_key, parent, "q"),
             parent.of_run(),
-            any_or_all_given(foreign_key),
+            self.refers(foreign_key),
             is_orphan(foreign_key)
         )
     }
 
-    /// The message's part about the compared columns in which the stored row of a staged row differs.
+    /// The compared columns in which the stored rows of the events `$5` differ: event, row, names.
     pub fn differing_columns(&self) -> String {
         let names = list(self.shape.compared(self.target()), ", ", |column| {
             let condition = match self.shape {
@@ -353,24 +380,16 @@ impl<'a> Look<'a> {
             };
             format!("case when {condition} then {} end", literal(&column.name))
         });
-        let names = if names.is_empty() { "null".to_owned() } else { names };
         format!(
-            "select concat_ws(', ', {names}) from {} join {} t on {} \
-             where s._batch >= $1 and s._event = $2 and s._row = $3",
+            "select s._event, s._row, l.names from {} cross join lateral ( \
+             select array_to_string(array[{names}]::text[], ', ') as names \
+             from {} t where {} limit 1) l \
+             where {} and s._op <> 'd' and s._event = any ($5)",
             self.staging.rows(),
             target_rows(self.target()),
-            same_key(self.target())
+            same_key(self.target()),
+            self.staging.of_run()
         )
-    }
-}
-
-/// Whether a row refers to anything: all columns given, or, for `match full`, any.
-fn any_or_all_given(foreign_key: &ForeignKey) -> String {
-    let given = |name: &String| format!("q.{} is not null", quoted(name));
-    if foreign_key.match_full {
-        any_of(foreign_key.child_columns.iter().map(given))
-    } else {
-        list(&foreign_key.child_columns, " and ", given)
     }
 }
 
@@ -390,9 +409,17 @@ fn is_ungiven(foreign_key: &ForeignKey, parent: Staging) -> String {
 fn same_staged_key(foreign_key: &ForeignKey, parent: Staging, child: &str) -> String {
     let keys = foreign_key.parent_columns.iter().filter_map(|name| parent.target.column(name));
     let same = foreign_key.child_columns.iter().zip(keys).zip(&foreign_key.equalities);
-    list(same, " and ", |((name, key), equality)| {
-        format!("{} {equality} {child}.{}", image_of(key), quoted(name))
+    list(same.zip(&foreign_key.collations), " and ", |(((name, key), equality), collation)| {
+        let key = collated(image_of(key), collation.as_deref());
+        format!("{key} {equality} {child}.{}", quoted(name))
     })
+}
+
+fn collated(value: String, collation: Option<&str>) -> String {
+    match collation {
+        Some(collation) => format!("({value} collate {collation})"),
+        None => value,
+    }
 }
 
 /// Whether nothing is stored that a row refers to.
@@ -401,9 +428,11 @@ fn is_orphan(foreign_key: &ForeignKey) -> String {
         .child_columns
         .iter()
         .zip(&foreign_key.parent_columns)
-        .zip(&foreign_key.equalities);
-    let condition = list(same, " and ", |((child, parent), equality)| {
-        format!("t.{} {equality} q.{}", quoted(parent), quoted(child))
+        .zip(&foreign_key.equalities)
+        .zip(&foreign_key.collations);
+    let condition = list(same, " and ", |(((child, parent), equality), collation)| {
+        let parent = collated(format!("t.{}", quoted(parent)), collation.as_deref());
+        format!("{parent} {equality} q.{}", quoted(child))
     });
     format!("(select true from {} t where {condition} limit 1) is null", foreign_key.parent_rows)
 }

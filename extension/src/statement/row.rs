@@ -67,9 +67,8 @@ impl Staging<'_> {
         let names = list(shape.compared(self.target), ", ", |column| {
             format!("case when {} then {} end", value_differs(column), literal(&column.name))
         });
-        let names = if names.is_empty() { "null".to_owned() } else { names };
         format!(
-            "select nullif(concat_ws(', ', {names}), '') from {} join {} t on {} where s.ctid = $1",
+            "select nullif(array_to_string(array[{names}]::text[], ', '), '') from {} join {} t on {} where s.ctid = $1",
             self.rows(),
             target_rows(self.target),
             same_key(self.target)

@@ -26,19 +26,40 @@ impl<'a> Shape<'a> {
         }
     }
 
+    /// Whether every row names a column.
+    pub fn always_names(&self, target: &Target, column: &Column) -> bool {
+        match self {
+            Shape::Mixed(_) => target.key.contains(&column.name),
+            Shape::All | Shape::Some(_) => self.names(target, column),
+        }
+    }
+
+    /// Whether the values that rows will have in these columns can be foreseen. A null in place of a
+    /// default that is no constant may violate what the default does not, and the other way round.
+    pub fn knows_all(&self, target: &Target, columns: &[String]) -> bool {
+        columns.iter().filter_map(|name| target.column(name)).all(|column| {
+            let has_unknown_default = column.has_default && column.constant_default.is_none();
+            self.always_names(target, column) || !has_unknown_default
+        })
+    }
+
     /// The named columns.
     pub fn columns(&self, target: &'a Target) -> impl Iterator<Item = &'a Column> {
         target.columns.iter().filter(|column| self.names(target, column))
     }
 
-    /// The named columns outside the key.
+    /// The named columns that an update writes: those outside the key, but for those set once.
     pub fn values(&self, target: &'a Target) -> impl Iterator<Item = &'a Column> {
+        self.outside_key(target).filter(|column| !column.is_set_once)
+    }
+
+    fn outside_key(&self, target: &'a Target) -> impl Iterator<Item = &'a Column> {
         self.columns(target).filter(|column| !target.key.contains(&column.name))
     }
 
     /// The named columns that must be equal, for `identical`.
     pub fn compared(&self, target: &'a Target) -> impl Iterator<Item = &'a Column> {
-        self.values(target).filter(|column| {
+        self.outside_key(target).filter(|column| {
             target.compare.as_ref().is_none_or(|compare| compare.contains(&column.name))
         })
     }

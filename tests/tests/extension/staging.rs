@@ -1,7 +1,7 @@
 //! Staging tables: slots, leftovers, changed targets.
 
 use anyhow::{Context, Result};
-use forebay_tests::{Database, Stack};
+use forebay_tests::{Database, Stack, wait};
 
 use crate::batch::{Source, rejections, sqlstate};
 
@@ -31,6 +31,32 @@ async fn a_slot_belongs_to_one_transaction() -> Result<()> {
     assert_eq!(one.query_one(STAGE, &[]).await?.get::<_, i32>(0), 0);
     one.batch_execute("commit").await?;
     two.batch_execute("commit").await?;
+    Ok(())
+}
+
+/// A session that finds the first slot taken, and makes the next one, has it alone.
+#[tokio::test]
+async fn a_slot_that_is_being_made_is_not_made_twice() -> Result<()> {
+    let database = database("new_slots").await?;
+    let (one, two) = (database.connect_primary().await?, database.connect_primary().await?);
+    let three = database.connect_primary().await?;
+    for client in [&one, &two, &three] {
+        client.batch_execute("begin").await?;
+    }
+    assert_eq!(one.query_one(STAGE, &[]).await?.get::<_, i32>(0), 0);
+    assert_eq!(two.query_one(STAGE, &[]).await?.get::<_, i32>(0), 1);
+    let waiting = "select from pg_locks l where not granted
+                   and l.database = (select oid from pg_database where datname = current_database())";
+    let commit = async {
+        wait::until("the third session to wait", || async {
+            Ok(database.primary().query_opt(waiting, &[]).await?.map(drop))
+        })
+        .await?;
+        anyhow::Ok(two.batch_execute("commit").await?)
+    };
+    let (staged, committed) = tokio::join!(three.query_one(STAGE, &[]), commit);
+    committed?;
+    assert_eq!(staged?.get::<_, i32>(0), 2);
     Ok(())
 }
 

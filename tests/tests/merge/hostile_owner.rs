@@ -251,3 +251,39 @@ async fn a_neighbours_table_is_out_of_reach() -> Result<()> {
     assert_eq!(rows, "5");
     Ok(())
 }
+
+/// Whoever plans a query runs what the table's owner has put into an index. A table that refers to it
+/// is no reason to query it as that table's owner.
+#[tokio::test]
+async fn a_referring_tables_owner_runs_nothing_of_the_parents() -> Result<()> {
+    let lair = Lair::create(
+        "hostile_parent",
+        "insert into t values (1, 'parent'); grant insert on seen to public;
+         create function attack() returns int4 language plpgsql as $$
+         begin perform public.try('select'); return 1; end $$;
+         create function lure(n int4) returns int4 language plpgsql immutable as $$
+         begin return (select public.attack()); end $$;
+         create index on t ((id + public.lure(1)))",
+    )
+    .await?;
+    let victim = format!("{}_victim", lair.database.name());
+    lair.database
+        .primary()
+        .batch_execute(&format!(
+            "create role {victim}; grant select, references on t to {victim};
+             create table child (id int4 primary key, parent int4 references t, serial int4 unique);
+             insert into child values (50, null, 1);
+             alter table child owner to {victim};
+             select forebay.add_target('child')"
+        ))
+        .await?;
+    let writer = lair.database.connect_primary_as(lair.database.writer_role()).await?;
+    let rows = "values (0, 0, 'u'::\"char\", null::int2[], 1, 1, 1), (1, 0, 'u', null, 2, 1, 2),
+                       (2, 0, 'u', null, 3, 9, 3)";
+    let batch = [Rows { table: "child", query: rows }];
+    let answer = Source::claim(&writer).await?.merge(&batch).await?;
+    let expected = [(0, "23505"), (2, "23503")].map(|(n, s)| (n, s.to_owned()));
+    assert_eq!(rejected(&answer)?, expected, "{answer}");
+    assert_eq!(lair.done().await?, ["did: select"]);
+    Ok(())
+}

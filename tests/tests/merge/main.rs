@@ -9,4 +9,6 @@ mod hostile_owner;
 mod many_poisons;
 mod missing_right;
 mod new_keys;
+mod odd_schema;
+mod renamed;
 mod session;

@@ -91,3 +91,47 @@ async fn a_former_owner_reads_no_staged_rows() -> Result<()> {
     database.connect_primary_as(&heir).await?.batch_execute(&read).await?;
     Ok(())
 }
+
+/// Rights that a row needs beside those on its table: what their lack raises is no event's fault.
+#[tokio::test]
+async fn a_grant_that_is_missing_elsewhere_aborts_the_batch() -> Result<()> {
+    let grants = [
+        "usage on schema app",
+        "usage on sequence numbers",
+        "execute on function one()",
+        "usage on schema types",
+    ];
+    for grant in grants {
+        let database = Database::create(&Stack::from_env()?, "elsewhere").await?;
+        let owner = format!("{}_owner", database.name());
+        let client = database.primary();
+        client
+            .batch_execute(&format!(
+                "create role {owner};
+                 create schema app; create schema types;
+                 create type types.mood as enum ('sad', 'happy');
+                 create sequence numbers;
+                 create function one() returns int4 language sql immutable as 'select 1';
+                 revoke all on function one() from public;
+                 create table app.t (id int4 primary key, mood types.mood,
+                    n int4 default nextval('numbers'), one int4 default one());
+                 alter table app.t owner to {owner};
+                 grant usage on schema app, types to {owner}; grant usage on sequence numbers to {owner};
+                 grant execute on function one() to {owner};
+                 select forebay.add_target('app.t');
+                 revoke {grant} from {owner}"
+            ))
+            .await?;
+        let row = "values (0, 0, 'u'::\"char\", '{1,2}'::int2[], 1, 'sad', null::int4, null::int4)";
+        let batch = &[Rows { table: "app.t", query: row }];
+        let mut source = Source::claim(client).await?;
+        let error = source.merge(batch).await.err().with_context(|| format!("without {grant}"))?;
+        assert_eq!(sqlstate(&error), "42501", "without {grant}: {error}");
+        let hint = error.as_db_error().and_then(|error| error.hint()).unwrap_or_default();
+        assert!(hint.starts_with("grant "), "without {grant}: {hint:?}");
+        client.batch_execute(hint).await.context(hint.to_owned())?;
+        let answer = Source::claim(client).await?.merge(batch).await?;
+        assert_eq!(rejected(&answer)?, [], "{answer}");
+    }
+    Ok(())
+}

@@ -1,0 +1,14 @@
+//! The pure rules of a Butler repository.
+//!
+//! A repository says itself which dimensions there are: [`Universe`]. From that follow the groups of
+//! dimensions that dataset types have, and the tables of each group: [`GroupTable`], with the names
+//! that [`names`] makes.
+#![forbid(unsafe_code)]
+
+pub mod names;
+
+mod group_table;
+mod universe;
+
+pub use group_table::{GroupTable, TableKind};
+pub use universe::{Element, Key, KeyType, Universe, UniverseError, UnknownDimension};
