@@ -3,7 +3,7 @@
 use super::RegionError;
 
 /// Steps that may be taken: a fraction of a second. A detector's region takes a few thousand; half
-/// the sky, with a hundred vertices, half of the limit.
+/// the sky, with a hundred vertices, less than two thirds of the limit.
 const LIMIT: u64 = 1 << 26;
 
 /// Steps that a calculation has taken. A step is a handful of floating-point operations.
