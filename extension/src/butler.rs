@@ -53,7 +53,7 @@ struct StagedRows {
 }
 
 /// What the writer has told.
-struct Settings {
+pub struct Settings {
     /// Pairs of storage classes, with a blank between.
     convertible: Vec<String>,
     /// Names of dataset types that can't be registered, and why.
@@ -63,7 +63,7 @@ struct Settings {
 }
 
 /// The references that a transaction has staged.
-struct References {
+pub struct References {
     batch: u64,
     slot: i32,
     /// Quoted name of their staging table.

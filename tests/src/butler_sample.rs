@@ -69,9 +69,6 @@ pub async fn check(client: &Client) -> Result<()> {
         bail!("found {:#?}, expected {:#?}", only(&found, &expected), only(&expected, &found));
     }
     for (table, expected) in row_counts()? {
-        if is_overlap_table(&table) {
-            continue;
-        }
         let sql = format!("select count(*) from \"{table}\"");
         let found: i64 = client.query_one(&sql, &[]).await?.get(0);
         if found != expected {
@@ -79,12 +76,6 @@ pub async fn check(client: &Client) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// Whether a table holds the overlaps of regions with the sky's pixels, which are not yet filled.
-#[must_use]
-pub fn is_overlap_table(table: &str) -> bool {
-    table.contains("_skypix_overlap")
 }
 
 fn directory() -> PathBuf {

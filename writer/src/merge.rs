@@ -92,9 +92,11 @@ pub async fn merge(
 
 /// Rows by relation, the format's own input left out: resolving has counted and used it up.
 fn staged_rows(decoder: &Decoder, staged: &Staged, resolved: &Resolved) -> (Vec<u32>, Vec<i64>) {
-    let used_up = decoder.format.resolve().map(|resolve| resolve.refs);
+    let resolve = decoder.format.resolve();
+    let used_up = resolve.iter().flat_map(|resolve| [resolve.refs, resolve.chains]);
+    let used_up: Vec<_> = used_up.collect();
     let mut rows: BTreeMap<u32, i64> = BTreeMap::new();
-    for (target, count) in staged.rows.iter().filter(|(target, _)| Some(*target) != used_up) {
+    for (target, count) in staged.rows.iter().filter(|(target, _)| !used_up.contains(target)) {
         *rows.entry(decoder.catalog.target(*target).relation()).or_default() += count.cast_signed();
     }
     for more in resolved.staged.iter().filter(|more| more.rows > 0) {

@@ -10,9 +10,10 @@ use crate::retry::Place;
 use crate::session::{DatabaseError, Session};
 use crate::stage::Staged;
 
-const BUTLER_RESOLVE: &str = "select forebay.butler_resolve($1::int4, $2::text, $3::int8, $4::text[], $5::text[], $6::text[])";
+const BUTLER_RESOLVE: &str = "select forebay.butler_resolve($1::int4, $2::text, $3::int8, \
+     $4::int8, $5::text[], $6::text[], $7::text[], $8::int4[])";
 const BUTLER_REGISTER: &str = "select forebay.butler_register($1::text, $2::jsonb)";
-const BUTLER_FINISH: &str = "select forebay.butler_finish()";
+const BUTLER_FINISH: &str = "select forebay.butler_finish($1::int4[])";
 
 /// What a format's function answers.
 #[derive(Debug, Default, Deserialize)]
@@ -24,9 +25,9 @@ pub struct Resolved {
     pub staged: Vec<ResolvedRows>,
     /// Events that it refused; their rows are still staged.
     pub rejected: Vec<Refused>,
-    /// How many runs it made.
+    /// Whether there is something to [`finish`] after the merge.
     #[serde(default)]
-    pub new_runs: u64,
+    pub is_pending: bool,
 }
 
 /// Rows of one relation.
@@ -51,11 +52,35 @@ pub struct DatasetType {
     pub is_calibration: bool,
 }
 
-/// Dataset types that can't be registered, and why.
+/// What earlier tries with the same batch have shown.
 #[derive(Debug, Default)]
-pub struct RefusedTypes {
-    names: Vec<String>,
-    reasons: Vec<String>,
+pub struct Lessons {
+    /// Dataset types that can't be registered, and why.
+    refused_types: (Vec<String>, Vec<String>),
+    /// Events that are rejected, and that others would be resolved by otherwise.
+    pub excluded: Vec<Refused>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Finished {
+    exclude: Vec<i32>,
+}
+
+impl Lessons {
+    /// Excludes these events, of those that the merge has rejected.
+    ///
+    /// # Errors
+    /// If that is nothing new, so that it would go on for ever.
+    pub fn exclude(&mut self, events: &[i32], merge: Vec<Refused>) -> Result<(), DatabaseError> {
+        let before = self.excluded.len();
+        self.excluded.extend(merge.into_iter().filter(|refused| events.contains(&refused.event)));
+        if self.excluded.len() > before {
+            return Ok(());
+        }
+        let message =
+            format!("butler_finish excludes {events:?}, and the merge rejects none of them");
+        Err(DatabaseError::answer(Place::Resolve, message))
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -70,7 +95,8 @@ struct RefusedType {
     reason: String,
 }
 
-/// Has the staged rows resolved, if the format needs it and there are any of its kind.
+/// Has the staged rows resolved, if the format needs it and there are any of its kind. The excluded
+/// events are rejected already.
 ///
 /// # Errors
 /// What the database said.
@@ -78,20 +104,30 @@ pub async fn resolve(
     session: &Session,
     decoder: &Decoder,
     staged: &Staged,
-    refused: &RefusedTypes,
+    lessons: &Lessons,
+    excluded: &[Refused],
 ) -> Result<Resolved, DatabaseError> {
     let Some(resolve) = decoder.format.resolve() else { return Ok(Resolved::default()) };
-    let references = staged.rows.iter().find(|(target, _)| *target == resolve.refs);
-    let Some((_, rows)) = references else { return Ok(Resolved::default()) };
+    let rows_of = |target| {
+        let rows = staged.rows.iter().find(|(staged, _)| *staged == target);
+        rows.map_or(0, |(_, rows)| rows.cast_signed())
+    };
+    let (references, chains) = (rows_of(resolve.refs), rows_of(resolve.chains));
+    if references + chains == 0 {
+        return Ok(Resolved::default());
+    }
     let statement = session.statement(Place::Resolve, BUTLER_RESOLVE).await?;
-    let rows = rows.cast_signed();
-    let parameters: [&(dyn ToSql + Sync); 6] = [
+    let excluded: Vec<i32> = excluded.iter().map(|refused| refused.event).collect();
+    let (refused, reasons) = &lessons.refused_types;
+    let parameters: [&(dyn ToSql + Sync); 8] = [
         &staged.slot,
         &resolve.schema,
-        &rows,
+        &references,
+        &chains,
         &resolve.convertible,
-        &refused.names,
-        &refused.reasons,
+        refused,
+        reasons,
+        &excluded,
     ];
     let answer = session.client().query_one(&statement, &parameters);
     let row = session.within(Place::Resolve, answer).await?;
@@ -100,8 +136,8 @@ pub async fn resolve(
     Ok(answer.0)
 }
 
-/// Registers dataset types, outside the batch's transaction. Those that can't be are added to
-/// `refused`.
+/// Registers dataset types, outside the batch's transaction. Those that can't be are added to the
+/// lessons.
 ///
 /// # Errors
 /// What the database said.
@@ -109,7 +145,7 @@ pub async fn register(
     session: &Session,
     decoder: &Decoder,
     types: Vec<DatasetType>,
-    refused: &mut RefusedTypes,
+    lessons: &mut Lessons,
 ) -> Result<(), DatabaseError> {
     let Some(resolve) = decoder.format.resolve() else { return Ok(()) };
     let statement = session.statement(Place::Resolve, BUTLER_REGISTER).await?;
@@ -124,21 +160,31 @@ pub async fn register(
     }
     for RefusedType { name, reason } in answer.refused {
         warn!("dataset type {name} can't be registered: {reason}");
-        refused.names.push(name);
-        refused.reasons.push(reason);
+        lessons.refused_types.0.push(name);
+        lessons.refused_types.1.push(reason);
     }
     Ok(())
 }
 
-/// Undoes what resolving made for events that the merge has rejected.
+/// Does what resolving has left for after the merge, which has rejected these events. If some of them
+/// should have been known before, returns those: the batch is to be rolled back, and resolved again
+/// without them.
 ///
 /// # Errors
 /// What the database said.
-pub async fn finish(session: &Session, resolved: &Resolved) -> Result<(), DatabaseError> {
-    if resolved.new_runs == 0 {
-        return Ok(());
+pub async fn finish(
+    session: &Session,
+    resolved: &Resolved,
+    rejected: &[i32],
+) -> Result<Vec<i32>, DatabaseError> {
+    if !resolved.is_pending {
+        return Ok(Vec::new());
     }
     let statement = session.statement(Place::Resolve, BUTLER_FINISH).await?;
-    let answer = session.client().query_one(&statement, &[]);
-    session.within(Place::Resolve, answer).await.map(drop)
+    let parameters: [&(dyn ToSql + Sync); 1] = [&rejected];
+    let answer = session.client().query_one(&statement, &parameters);
+    let row = session.within(Place::Resolve, answer).await?;
+    let Json(finished): Json<Finished> =
+        row.try_get(0).map_err(|error| DatabaseError::answer(Place::Resolve, error.to_string()))?;
+    Ok(finished.exclude)
 }

@@ -100,6 +100,16 @@ fn staging_of(stagings: &[Staging], relation: u32) -> Result<&Staging, DatabaseE
     })
 }
 
+/// The targets that have rows; what a format resolves is looked at together.
 fn relations(decoder: &Decoder, targets: &[TargetIndex]) -> Vec<u32> {
-    targets.iter().map(|target| decoder.catalog.target(*target).relation()).collect()
+    let mut targets = targets.to_vec();
+    if let Some(resolve) = decoder.format.resolve() {
+        let resolved = [resolve.refs, resolve.chains];
+        if targets.iter().any(|target| resolved.contains(target)) {
+            targets.extend(resolved);
+        }
+    }
+    targets.sort_unstable();
+    targets.dedup();
+    targets.into_iter().map(|target| decoder.catalog.target(target).relation()).collect()
 }

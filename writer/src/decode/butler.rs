@@ -4,6 +4,7 @@
 //! which are staged as rows of `forebay.butler_ref`, for `forebay.butler_resolve` to turn them into
 //! rows of the registry's tables.
 
+mod chain;
 mod data_id;
 mod dataset;
 mod dataset_type;
@@ -38,8 +39,10 @@ pub struct Butler {
 pub struct ButlerResolve {
     /// The schema of the Butler repository.
     pub schema: String,
-    /// The target whose rows it takes: `forebay.butler_ref`.
+    /// The target whose rows are dataset references: `forebay.butler_ref`.
     pub refs: TargetIndex,
+    /// The target whose rows are operations on chains: `forebay.butler_chain`.
+    pub chains: TargetIndex,
     /// Pairs of storage classes that may stand for each other, with a blank between.
     pub convertible: Vec<String>,
 }
@@ -67,11 +70,12 @@ impl Butler {
         ButlerResolve {
             schema: self.repository.schema().to_owned(),
             refs: self.repository.refs(),
+            chains: self.repository.chains(),
             convertible: self.convertible.clone(),
         }
     }
 
-    /// Writes the event's dimension records, then its datasets.
+    /// Writes the event's dimension records, its datasets, and what it asks of chains.
     pub(super) fn decode(
         &self,
         catalog: &Catalog,
@@ -89,7 +93,10 @@ impl Butler {
         let target = catalog.target(refs);
         let mut datasets =
             DatasetWriter::new(refs, target, universe, &definitions, &self.datastore_name);
-        datasets.write_all(event.datasets, rows)
+        datasets.write_all(event.datasets, rows)?;
+        let Some(operations) = event.chains else { return Ok(()) };
+        let chains = self.repository.chains();
+        chain::write_all(chains, catalog.target(chains), operations, rows)
     }
 }
 
@@ -99,17 +106,19 @@ struct Event<'a> {
     dimension_records: Json<'a>,
     dataset_types: Option<Json<'a>>,
     datasets: Json<'a>,
+    chains: Option<Json<'a>>,
 }
 
 impl<'a> Event<'a> {
     fn read(text: &'a str) -> Result<Self, Rejection> {
-        let (mut kind, mut dimension_records, mut dataset_types, mut datasets) =
-            (None, None, None, None);
+        let (mut kind, mut dimension_records, mut dataset_types, mut datasets, mut chains) =
+            (None, None, None, None, None);
         visit_object(text, |key, value| match &*key {
             "type" => set_once(&mut kind, "type", value),
             "dimension_records" => set_once(&mut dimension_records, "dimension_records", value),
             "dataset_types" => set_once(&mut dataset_types, "dataset_types", value),
             "datasets" => set_once(&mut datasets, "datasets", value),
+            "chains" => set_once(&mut chains, "chains", value),
             _ => Ok(()),
         })?;
         let kind = required(kind, "type")?.string()?;
@@ -120,6 +129,7 @@ impl<'a> Event<'a> {
             dimension_records: required(dimension_records, "dimension_records")?,
             dataset_types,
             datasets: required(datasets, "datasets")?,
+            chains,
         })
     }
 }

@@ -76,6 +76,8 @@ pub fn butler_catalog() -> Catalog {
             .map(|name| (name, Type::TEXT)),
     );
     targets.push(target("forebay.butler_ref", &[], "resolve", &refs));
+    let chains = [("operation", Type::TEXT), ("parent", Type::TEXT), ("children", Type::JSONB)];
+    targets.push(target("forebay.butler_chain", &[], "resolve", &chains));
     Catalog::new(targets).with_butler(attributes())
 }
 

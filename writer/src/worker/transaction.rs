@@ -8,12 +8,12 @@ use crate::dead_letter;
 use crate::event_batch::{BatchPosition, EventBatch};
 use crate::failpoint;
 use crate::failure::Failure;
-use crate::merge::merge;
+use crate::merge::{MergeAnswer, merge};
 use crate::reject::Rejected;
-use crate::resolve::{RefusedTypes, finish, register, resolve};
+use crate::resolve::{Lessons, Resolved, finish, register, resolve};
 use crate::retry::Place;
 use crate::session::Commit;
-use crate::stage::stage;
+use crate::stage::{Staged, stage};
 use crate::stopped_partition::PartitionStop;
 
 /// How many reasons a message about too many rejections names.
@@ -30,7 +30,7 @@ impl Worker {
         batch: &EventBatch,
         suspected: Option<&str>,
     ) -> Result<Committed, Failure> {
-        let (session, decoder) = (self.session(), &self.database.decoder);
+        let session = self.session();
         let config = &self.surroundings.config;
         let source = config.source.name.as_str();
         let positions = batch.positions();
@@ -38,31 +38,11 @@ impl Worker {
         let mut rejected = Rejected::default();
         rejected.add_decoded(batch.rejections());
 
+        let mut answer =
+            self.apply(batch, suspected, &positions, &mut rejected, &mut steps).await?;
+        rejected.add(std::mem::take(&mut answer.rejected));
         let mut started = Instant::now();
         let mut lap = || std::mem::replace(&mut started, Instant::now()).elapsed();
-        let mut refused_types = RefusedTypes::default();
-        let (mut staged, mut resolved) = loop {
-            let staged = stage(session, decoder, batch).await?;
-            steps.stage += lap();
-            let resolved = resolve(session, decoder, &staged, &refused_types).await?;
-            steps.resolve += lap();
-            if resolved.unregistered.is_empty() {
-                break (staged, resolved);
-            }
-            session.roll_back(Place::Resolve).await?;
-            register(session, decoder, resolved.unregistered, &mut refused_types).await?;
-        };
-        resolved.rejected.append(&mut staged.refused);
-        failpoint::hit(failpoint::STAGE_BEFORE_MERGE).await;
-        lap();
-        let claim = &self.claim;
-        let answer =
-            merge(session, source, claim, decoder, &positions, &staged, &resolved, suspected);
-        let mut answer = answer.await?;
-        finish(session, &resolved).await?;
-        steps.merge = lap();
-        rejected.add(std::mem::take(&mut resolved.rejected));
-        rejected.add(std::mem::take(&mut answer.rejected));
         let limit = &config.rejections;
         if rejected.is_too_many(batch.event_count(), limit.max_share, limit.min_events) {
             session.roll_back(Place::Merge).await?;
@@ -79,6 +59,67 @@ impl Worker {
         steps.commit = lap();
         failpoint::hit(failpoint::MERGE_AFTER_COMMIT).await;
         Ok(Committed { positions, answer, rejected, steps })
+    }
+
+    /// Begin, stage, resolve, merge; again, if that shows what should have been known before. Adds the
+    /// events that the merge did not reject itself.
+    async fn apply(
+        &self,
+        batch: &EventBatch,
+        suspected: Option<&str>,
+        positions: &[BatchPosition],
+        rejected: &mut Rejected,
+        steps: &mut Steps,
+    ) -> Result<MergeAnswer, Failure> {
+        let (session, decoder) = (self.session(), &self.database.decoder);
+        let source = self.surroundings.config.source.name.as_str();
+        let mut lessons = Lessons::default();
+        loop {
+            let (staged, mut resolved) = self.resolve(batch, &mut lessons, steps).await?;
+            failpoint::hit(failpoint::STAGE_BEFORE_MERGE).await;
+            let started = Instant::now();
+            let claim = &self.claim;
+            let answer =
+                merge(session, source, claim, decoder, positions, &staged, &resolved, suspected);
+            let answer = answer.await?;
+            let all = resolved.rejected.iter().chain(&answer.rejected);
+            let events: Vec<i32> = all.map(|refused| refused.event).collect();
+            let exclude = finish(session, &resolved, &events).await?;
+            steps.merge += started.elapsed();
+            if exclude.is_empty() {
+                rejected.add(std::mem::take(&mut resolved.rejected));
+                return Ok(answer);
+            }
+            session.roll_back(Place::Resolve).await?;
+            lessons.exclude(&exclude, answer.rejected)?;
+        }
+    }
+
+    /// Begin, stage, resolve; registers first what has to be. Among what is rejected are then the events
+    /// that staging and earlier tries have rejected.
+    async fn resolve(
+        &self,
+        batch: &EventBatch,
+        lessons: &mut Lessons,
+        steps: &mut Steps,
+    ) -> Result<(Staged, Resolved), Failure> {
+        let (session, decoder) = (self.session(), &self.database.decoder);
+        loop {
+            let started = Instant::now();
+            let mut staged = stage(session, decoder, batch).await?;
+            steps.stage += started.elapsed();
+            let started = Instant::now();
+            let mut excluded = lessons.excluded.clone();
+            excluded.append(&mut staged.refused);
+            let mut resolved = resolve(session, decoder, &staged, lessons, &excluded).await?;
+            steps.resolve += started.elapsed();
+            if resolved.unregistered.is_empty() {
+                resolved.rejected.append(&mut excluded);
+                return Ok((staged, resolved));
+            }
+            session.roll_back(Place::Resolve).await?;
+            register(session, decoder, resolved.unregistered, lessons).await?;
+        }
     }
 }
 

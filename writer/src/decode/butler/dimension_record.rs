@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use super::region::{encode_hash, read_region};
+use super::region::encode_hash;
 use super::repository::{ElementTargets, Repository};
 use super::required;
 use super::timespan::timespan;
@@ -13,6 +13,7 @@ use crate::decode::{Op, RowWriter};
 use crate::encode::{Encoder, Subtype, encode_text, field, float};
 use crate::json::{Json, Kind, malformed, set_once, visit_array, visit_object};
 use crate::rejection::{Rejection, SqlState};
+use crate::sphgeom::{Effort, Region};
 
 /// The pixels that overlaps are stored in.
 const SKYPIX_SYSTEM: &str = "htm";
@@ -46,10 +47,11 @@ pub(super) fn write_all(
         kept.push(Some(record));
         Ok(())
     })?;
+    let mut effort = Effort::default();
     for record in kept.into_iter().flatten() {
         let index = record.index;
         record
-            .write(catalog, rows)
+            .write(catalog, &mut effort, rows)
             .map_err(|rejection| rejection.within(format_args!("dimension_records[{index}]")))?;
     }
     Ok(())
@@ -87,7 +89,12 @@ impl<'a> Record<'a, '_> {
         positions.filter_map(|position| self.values[position]).map(|value| value.text()).collect()
     }
 
-    fn write(self, catalog: &Catalog, rows: &mut RowWriter<'_>) -> Result<(), Rejection> {
+    fn write(
+        self,
+        catalog: &Catalog,
+        effort: &mut Effort,
+        rows: &mut RowWriter<'_>,
+    ) -> Result<(), Rejection> {
         let target = catalog.target(self.element.records);
         let is_skymap = self.is_skymap;
         RowValues::of(self.values.clone())
@@ -102,8 +109,7 @@ impl<'a> Record<'a, '_> {
             && let Some(region) = self.values[region]
             && let Kind::String(hex) = region.kind()?
         {
-            let envelope = read_region(&hex)?.envelope(SKYPIX_LEVEL);
-            let envelope = envelope.map_err(|error| malformed(error.to_string()))?;
+            let envelope = Region::decode_hex(&hex)?.envelope_within(SKYPIX_LEVEL, effort)?;
             for pixel in envelope.pixels() {
                 self.write_pixel(overlap, Some(pixel), catalog, rows)?;
             }
@@ -158,7 +164,7 @@ fn encode_strictly(
     match (encoder, &kind) {
         (_, Kind::Null) => field::null(out),
         (Encoder::Text, Kind::String(hex)) if column.name == "region" => {
-            return encode_text(&read_region(hex)?.encoded_base64(), out);
+            return encode_text(&Region::decode_hex(hex)?.encoded_base64(), out);
         }
         (Encoder::Text, Kind::String(hex)) if is_skymap && column.name == "hash" => {
             return encode_hash(hex, out);

@@ -4,14 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::encode::{decode_hex, encode_text};
-use crate::json::malformed;
 use crate::rejection::Rejection;
-use crate::sphgeom::Region;
-
-/// Reads a region, given in hexadecimal digits.
-pub fn read_region(hex: &str) -> Result<Region, Rejection> {
-    Region::decode_hex(hex).map_err(|error| malformed(error.to_string()))
-}
 
 /// Appends bytes, given in hexadecimal digits, as base64 text without newlines.
 pub fn encode_hash(hex: &str, out: &mut Vec<u8>) -> Result<(), Rejection> {

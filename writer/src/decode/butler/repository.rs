@@ -27,6 +27,12 @@ const REF_COLUMNS: [&str; 13] = [
     "formatter",
 ];
 
+/// Where operations on chains are staged.
+const CHAINS: &str = "forebay.butler_chain";
+
+/// The columns of [`CHAINS`] that this writer fills.
+const CHAIN_COLUMNS: [&str; 3] = ["operation", "parent", "children"];
+
 /// Tables that datasets end in, beside those that follow from dimensions.
 const DATASET_TABLES: [&str; 4] =
     ["dataset", "dataset_location", "file_datastore_records", "collection_summary_dataset_type"];
@@ -38,6 +44,7 @@ pub(super) struct Repository {
     universe: Universe,
     elements: HashMap<String, ElementTargets>,
     refs: TargetIndex,
+    chains: TargetIndex,
 }
 
 /// Where the records of a dimension element go.
@@ -57,7 +64,8 @@ pub(super) struct ElementTargets {
 impl Repository {
     /// Finds the targets, and checks that they can be written.
     pub fn find(schema: &str, catalog: &Catalog) -> Result<Self, FormatError> {
-        let refs = find_refs(catalog)?;
+        let refs = find_own(catalog, REFS, &REF_COLUMNS)?;
+        let chains = find_own(catalog, CHAINS, &CHAIN_COLUMNS)?;
         if catalog.find(&format!("{schema}.dataset")).is_none() {
             return Err(FormatError::NoButler(schema.to_owned()));
         }
@@ -76,7 +84,7 @@ impl Repository {
             let targets = ElementTargets::find(schema, catalog, &universe, element)?;
             elements.insert(element.name.clone(), targets);
         }
-        Ok(Self { schema: schema.to_owned(), universe, elements, refs })
+        Ok(Self { schema: schema.to_owned(), universe, elements, refs, chains })
     }
 
     /// The schema's name.
@@ -97,6 +105,11 @@ impl Repository {
     /// The target in which datasets are staged.
     pub fn refs(&self) -> TargetIndex {
         self.refs
+    }
+
+    /// The target in which operations on chains are staged.
+    pub fn chains(&self) -> TargetIndex {
+        self.chains
     }
 }
 
@@ -134,14 +147,14 @@ impl ElementTargets {
     }
 }
 
-fn find_refs(catalog: &Catalog) -> Result<TargetIndex, FormatError> {
-    let index = catalog.find(REFS).ok_or_else(|| FormatError::UnknownTarget(REFS.to_owned()))?;
+/// One of the extension's own targets, which must have just the columns that are filled.
+fn find_own(catalog: &Catalog, name: &str, filled: &[&str]) -> Result<TargetIndex, FormatError> {
+    let index = catalog.find(name).ok_or_else(|| FormatError::UnknownTarget(name.to_owned()))?;
     let target = catalog.target(index);
     check(target)?;
-    let names = target.columns().iter().map(|column| column.name.as_str());
-    if !names.clone().eq(REF_COLUMNS) {
-        let names: Vec<_> = names.collect();
-        let reason = format!("its columns are {names:?}; this writer fills {REF_COLUMNS:?}");
+    let names: Vec<_> = target.columns().iter().map(|column| column.name.as_str()).collect();
+    if names != filled {
+        let reason = format!("its columns are {names:?}; this writer fills {filled:?}");
         return Err(unsupported(target, &reason));
     }
     Ok(index)
