@@ -1,12 +1,11 @@
 //! The sample's Butler events, through Kafka and the writer onto the replica: what they leave
 //! there is what the official client makes of them.
 
-mod butler;
-
 use anyhow::Result;
-use butler::{Repository, SOURCE, broken_event};
 use forebay_tests::{Message, Stack, Writer, butler_sample, command, metrics::Metrics};
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::SliceRandom};
+
+use crate::repository::{CHAIN, Repository, SOURCE, broken_event};
 
 #[tokio::test]
 async fn the_replica_has_what_the_official_client_makes_of_the_sample() -> Result<()> {
@@ -118,7 +117,7 @@ async fn a_refused_dataset_takes_only_its_own_event_with_it() -> Result<()> {
         (
             "collection that is no run",
             broken_event(payload(0), 3, |dataset| {
-                dataset.reference["run"] = butler::CHAIN.into();
+                dataset.reference["run"] = CHAIN.into();
             })?,
             ("23514", "public.collection"),
         ),

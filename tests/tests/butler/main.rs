@@ -1,0 +1,6 @@
+//! Butler events, through Kafka and the writer onto the replica.
+#![forbid(unsafe_code)]
+
+mod chains;
+mod repository;
+mod sample;
