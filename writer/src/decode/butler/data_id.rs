@@ -26,9 +26,9 @@ impl<'a> DataIds<'a> {
         Self { universe, good_keys: Vec::new() }
     }
 
-    /// Appends a data ID as jsonb, its values as the official client reads them: `2.0` is 2, `true` is
-    /// 1. It must have all that its own keys require; what its dataset type requires, the database
-    /// says.
+    /// Appends a data ID as jsonb, its values as the official client reads them: `2.0` is 2, and
+    /// `true` is 1. It must have all that its own keys require; what its dataset type requires, the
+    /// database says.
     pub fn encode(&mut self, data_id: Json<'_>, out: &mut Vec<u8>) -> Result<(), Rejection> {
         let mut keys: Vec<Cow<'_, str>> = Vec::new();
         encode_built_jsonb(out, |out| {
