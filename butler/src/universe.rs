@@ -201,6 +201,18 @@ impl Universe {
         self.own_required(element).find(|required| required.is_governor)
     }
 
+    /// The tables that the records of its elements, and the overlaps of their regions, are rows of.
+    #[must_use]
+    pub fn tables(&self) -> Vec<String> {
+        let elements = self.elements().filter(|element| element.has_table);
+        let mut tables: Vec<_> = elements.map(|element| element.name.clone()).collect();
+        for element in self.elements().filter(|element| element.is_spatial) {
+            tables.push(format!("{}_skypix_overlap", element.name));
+            tables.push(format!("{}_skypix_overlap_summary", element.name));
+        }
+        tables
+    }
+
     /// The required dimensions of the group that these names stand for: closed under what they require
     /// and imply, without those that others imply, in order.
     ///
@@ -417,6 +429,16 @@ pub(crate) mod tests {
         let spatial = universe.elements().filter(|element| element.is_spatial);
         let spatial: Vec<_> = spatial.map(|element| element.name.as_str()).collect();
         assert_eq!(spatial, ["tract", "patch", "visit", "visit_detector_region"]);
+        let tables = universe.tables();
+        let schema = include_str!("../../tests/data/butler/schema.sql");
+        assert_eq!(tables.len(), 17 + 2 * 4);
+        for table in tables {
+            let quotes = if table == "group" { "\"" } else { "" };
+            assert!(
+                schema.contains(&format!("CREATE TABLE public.{quotes}{table}{quotes} (")),
+                "{table}"
+            );
+        }
         let key_type = |name| universe.element(name).unwrap().key_type();
         assert_eq!(key_type("band"), KeyType::ShortText(32));
         assert_eq!(key_type("group"), KeyType::Text);

@@ -34,6 +34,29 @@ pub enum Command {
     DeadLetters(DeadLettersCommand),
     /// Let a stopped partition go on, where a person says
     Resume(ResumeArguments),
+    /// Look at a Butler repository, and make its tables targets
+    #[command(subcommand)]
+    Butler(ButlerCommand),
+}
+
+/// What to do with a Butler repository.
+#[derive(Debug, Subcommand)]
+pub enum ButlerCommand {
+    /// Say its versions, whether they are supported, and which of its tables are targets
+    Check(ButlerArguments),
+    /// Make its tables targets; to be done as their owner
+    Register(ButlerArguments),
+}
+
+/// Which Butler repository.
+#[derive(Debug, clap::Args)]
+pub struct ButlerArguments {
+    /// Who looks: for `register`, who owns the tables.
+    #[command(flatten)]
+    pub admin: AdminArgument,
+    /// The schema that it is in
+    #[arg(long, default_value = "public")]
+    pub schema: String,
 }
 
 /// Where the configuration is.

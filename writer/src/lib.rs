@@ -16,6 +16,7 @@
 
 pub mod acknowledge;
 pub mod backoff;
+pub mod butler_command;
 pub mod catalog;
 pub mod check;
 pub mod claim;

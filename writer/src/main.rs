@@ -7,11 +7,11 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use forebay_writer::cli::{Arguments, Command, DeadLettersCommand};
+use forebay_writer::cli::{Arguments, ButlerCommand, Command, DeadLettersCommand};
 use forebay_writer::command_error::CommandError;
 use forebay_writer::config::{Config, PREFIX};
 use forebay_writer::status::status;
-use forebay_writer::{check, dead_letters, logging, resume, run};
+use forebay_writer::{butler_command, check, dead_letters, logging, resume, run};
 
 /// The command line or the configuration is wrong (`EX_USAGE`).
 const USAGE: u8 = 64;
@@ -60,6 +60,18 @@ fn execute(command: Command) -> Result<ExitCode, ExitCode> {
             let mut out = stdout();
             let looked = on_runtime(status(&config, admin, arguments.json, &mut out))?;
             looked.map(exit).map_err(explain)
+        }
+        Command::Butler(ButlerCommand::Check(arguments)) => {
+            let dsn = arguments.admin.required_dsn().map_err(explain)?;
+            let mut out = stdout();
+            let checked = on_runtime(butler_command::check(dsn, &arguments, &mut out))?;
+            checked.map(exit).map_err(explain)
+        }
+        Command::Butler(ButlerCommand::Register(arguments)) => {
+            let dsn = arguments.admin.required_dsn().map_err(explain)?;
+            let mut out = stdout();
+            let registered = on_runtime(butler_command::register(dsn, &arguments, &mut out))?;
+            registered.map(exit).map_err(explain)
         }
         Command::DeadLetters(DeadLettersCommand::List(arguments)) => {
             let dsn = arguments.admin.required_dsn().map_err(explain)?;

@@ -2,5 +2,6 @@
 #![forbid(unsafe_code)]
 
 mod chains;
+mod command;
 mod repository;
 mod sample;
