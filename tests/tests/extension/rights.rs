@@ -12,13 +12,15 @@ async fn a_writer_does_nothing_but_stage_and_merge() -> Result<()> {
         .primary()
         .batch_execute("create table t (id int4 primary key); select forebay.add_target('t')")
         .await?;
+    let staging = "select format('forebay_staging.t%s_0', id) from forebay.target where relation = 't'::regclass";
+    let staging: String = database.primary().query_one(staging, &[]).await?.get(0);
     let writer = database.connect_primary_as(database.writer_role()).await?;
     for forbidden in [
         "select * from t",
         "insert into t values (1)",
-        "select * from forebay_staging.t2_0",
-        "delete from forebay_staging.t2_0",
-        "create trigger x before insert on forebay_staging.t2_0 execute function suppress_redundant_updates_trigger()",
+        "select * from STAGING",
+        "delete from STAGING",
+        "create trigger x before insert on STAGING execute function suppress_redundant_updates_trigger()",
         "create table forebay_staging.mine ()",
         "update forebay.progress set next_offset = 7",
         "insert into forebay.target (relation, key, on_conflict) values ('pg_authid', '{oid}', 'update')",
@@ -34,9 +36,13 @@ async fn a_writer_does_nothing_but_stage_and_merge() -> Result<()> {
         "update forebay.writer_session set worker = 1",
         "insert into forebay.writer_session (backend_pid, backend_start, writer, worker) \
          select pid, backend_start, gen_random_uuid(), 0 from pg_stat_activity",
-        "select forebay.butler_resolve_staged(0, 'public', 0)",
+        "select forebay.butler_resolve_staged(0, 'public', 0, 0, '{}', '{}', '{}', '{}')",
+        "select forebay.butler_finish_resolved('{}')",
+        "select forebay.butler_register_types('public', '[]')",
+        "select forebay.stage_more(0, '{}')",
     ] {
-        let error = writer.batch_execute(forbidden).await.err().context(forbidden)?;
+        let sql = forbidden.replace("STAGING", &staging);
+        let error = writer.batch_execute(&sql).await.err().context(forbidden)?;
         assert_eq!(sqlstate(&error), "42501", "{forbidden}: {error}");
     }
     let mut source = Source::claim(&writer).await?;

@@ -73,7 +73,7 @@ async fn leftovers_are_never_merged_and_do_not_grow() -> Result<()> {
              from generate_series(1, 20000) n; commit"
         ))
         .await?;
-    let size = "select pg_relation_size('forebay_staging.t2_0')";
+    let size = &format!("select pg_relation_size('{staging}')");
     assert!(client.query_one(size, &[]).await?.get::<_, i64>(0) > 1 << 20);
     let answer = source.merge("t", &["0, 0, 'u'; 1, 'one'"]).await?;
     assert_eq!(answer["targets"][0]["inserted"], 1, "{answer}");
