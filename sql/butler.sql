@@ -141,6 +141,7 @@ declare
     relation regclass;
     added int8 := 0;
     elements name[];
+    tags name[];
 begin
     if to_regclass(format('%s.butler_attributes', schema)) is null then
         raise exception using errcode = '42P01',
@@ -180,9 +181,12 @@ begin
     perform forebay.add_target(to_regclass(format('%s.dataset', schema)), on_conflict => 'identical',
                                compare => '{dataset_type_id,run_id}');
     added := added + 1;
+    -- A table of that name that no dataset type has may be anything.
+    execute format('select array_agg(distinct d.tag_association_table::name) from %s.dataset_type d', schema)
+        into tags;
     for relation in
         select c.oid from pg_class c
-        where c.relnamespace = schema and c.relkind in ('r', 'p') and c.relname like 'dataset\_tags\_%'
+        where c.relnamespace = schema and c.relkind in ('r', 'p') and c.relname = any (tags)
         order by c.relname
     loop
         perform forebay.add_target(relation, on_conflict => 'identical');
