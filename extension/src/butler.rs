@@ -11,6 +11,7 @@ mod expansion;
 mod known;
 mod lookup;
 pub mod pending;
+mod pixel;
 pub mod register;
 mod runs;
 mod targets;

@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use pgrx::spi::SpiClient;
 
+use super::pixel::pixels_of;
 use super::register::Definition;
 use super::{References, Settings, owner_of};
 use crate::attempt::{Attempt, Raised};
@@ -255,7 +256,8 @@ impl Repository {
         names.map(|dimension| dimension.name.as_str()).collect::<Vec<_>>().join(",")
     }
 
-    /// Events whose data IDs lack a required dimension, or give a word for an integer.
+    /// Events whose data IDs lack a required dimension, give a word for an integer, or name a pixel that
+    /// there is not.
     fn bad_data_ids(
         &self,
         client: &mut SpiClient<'_>,
@@ -272,18 +274,32 @@ impl Repository {
             table.dimensions.iter().map(|dimension| dimension.is_integer).collect();
         let names: Vec<_> =
             table.dimensions.iter().map(|dimension| dimension.name.clone()).collect();
+        let pixels = table.dimensions.iter().map(|dimension| pixels_of(&dimension.name));
+        let (lowest, highest): (Vec<_>, Vec<_>) = pixels
+            .map(|pixels| (pixels.map(|(first, _)| first), pixels.map(|(_, last)| last)))
+            .unzip();
+        let value = "(r.data_id ->> d.name)";
+        let is_integer = is_integer(value);
         let sql = format!(
-            "select distinct on (r._event) r._event, r.dataset_type, d.name, r.data_id ->> d.name \
-             from {} r cross join unnest($3::text[], $4::bool[]) with ordinality d(name, is_integer, place) \
+            "select distinct on (r._event) r._event, r.dataset_type, d.name, {value}, {is_integer} \
+             from {} r cross join unnest($3::text[], $4::bool[], $5::int8[], $6::int8[]) \
+             with ordinality d(name, is_integer, lowest, highest, place) \
              where r._batch >= $1 and r.dataset_type = any ($2) \
-             and (r.data_id ->> d.name is null \
-                  or d.is_integer and not {}) \
+             and ({value} is null \
+                  or d.is_integer and not {is_integer} \
+                  or case when d.lowest is not null and {is_integer} \
+                     then {value}::int8 not between d.lowest and d.highest else false end) \
              order by r._event, r._row, d.place",
             references.staging,
-            is_integer("(r.data_id ->> d.name)")
         );
-        let arguments =
-            [batch_argument(references.batch), type_names.into(), names.into(), integers.into()];
+        let arguments = [
+            batch_argument(references.batch),
+            type_names.into(),
+            names.into(),
+            integers.into(),
+            lowest.into(),
+            highest.into(),
+        ];
         let mut rejections = Vec::new();
         for row in client.update(sql.as_str(), None, &arguments)? {
             let event = row.get::<i32>(1)?.unwrap_or(0);
@@ -294,6 +310,11 @@ impl Repository {
                     "23502",
                     &table.name,
                     format!("the data ID of a \"{dataset_type}\" lacks the dimension {dimension}"),
+                ),
+                Some(value) if row.get::<bool>(5)?.unwrap_or(false) => self.error(
+                    "22003",
+                    &table.name,
+                    format!("the data ID of a \"{dataset_type}\" gives {dimension} as {value}, which is no pixel"),
                 ),
                 Some(value) => self.error(
                     "22P02",
