@@ -68,11 +68,32 @@ impl Database {
         replica: Option<&Endpoint>,
         name: &str,
     ) -> Result<Self> {
-        let name = name.to_owned();
+        Self::create_of(primary, replica, name.to_owned(), "template1").await
+    }
+
+    /// A copy of a database of the shared stack to which nobody is connected, with
+    /// `create extension forebay`.
+    ///
+    /// # Errors
+    ///
+    /// If it can't be made.
+    pub async fn create_copy(stack: &Stack, template: &str) -> Result<Self> {
+        let (primary, replica) = (stack.primary(), Some(stack.replica()));
+        let mut database = Self::create_of(primary, replica, unique(template), template).await?;
+        database.create_extension().await?;
+        Ok(database)
+    }
+
+    async fn create_of(
+        primary: &Endpoint,
+        replica: Option<&Endpoint>,
+        name: String,
+        template: &str,
+    ) -> Result<Self> {
         let writer_role = format!("{name}_writer");
         let client = primary.connect("postgres").await?;
         client.batch_execute(&format!("create role {writer_role} login")).await?;
-        client.batch_execute(&format!("create database {name}")).await?;
+        client.batch_execute(&format!("create database {name} template {template}")).await?;
         let client = primary.connect(&name).await?;
         Ok(Self { name, writer_role, primary: primary.clone(), replica: replica.cloned(), client })
     }
