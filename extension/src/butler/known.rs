@@ -6,7 +6,7 @@ use pgrx::Uuid;
 use pgrx::spi::SpiClient;
 
 use super::expansion::value_of;
-use super::lookup::{Repository, TagsTable};
+use super::lookup::{Repository, TagsTable, distinct_names};
 use super::{References, owner_of};
 use crate::attempt::{Attempt, Raised};
 use crate::identity::as_table_owner;
@@ -135,7 +135,7 @@ impl Known {
         })
     }
 
-    /// Events with a dataset that has a location, in a file that has no record.
+    /// Events with a dataset that has a location in their datastore, in a file that has no record.
     fn located(
         &self,
         attempt: &Attempt,
@@ -143,8 +143,18 @@ impl Known {
         repository: &Repository,
         references: &References,
     ) -> Result<Vec<Rejection>, Raised> {
-        let table = ("dataset_location", "dataset_id");
-        let located = present(attempt, client, repository, table, &self.datasets)?;
+        let datastores = distinct_names(client, references, "datastore_name")?;
+        let owner = owner_of(client, &repository.schema, "dataset_location")?;
+        let located = as_table_owner(attempt, owner, || {
+            let sql = format!(
+                "select coalesce(array_agg(distinct l.dataset_id), '{{}}') from {}.dataset_location l \
+                 where l.dataset_id = any ($1) and l.datastore_name = any ($2)",
+                quoted(&repository.schema)
+            );
+            let arguments = [self.datasets.clone().into(), datastores.into()];
+            let row = client.update(sql.as_str(), None, &arguments)?.first();
+            Ok::<_, Raised>(row.get::<Vec<Uuid>>(1)?.unwrap_or_default())
+        })?;
         let sql = format!(
             "select distinct on (r._event) r._event, r.id::text from {} r \
              where r._batch >= $1 and r.id = any ($2) and {FILE_KEY} <> all ($3) \

@@ -356,7 +356,8 @@ impl Repository {
     }
 }
 
-fn distinct_names(
+/// The values that a column of the references has, which is of text.
+pub fn distinct_names(
     client: &mut SpiClient<'_>,
     references: &References,
     column: &str,
