@@ -15,7 +15,12 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 
+import compare
 from compare import DB
+
+
+def refuse(message: str) -> None:
+    sys.exit(f"broken, whatever the other one is: {message}")
 
 
 def differences(a: DB, b: DB) -> Iterator[tuple[str, str, str]]:
@@ -32,6 +37,7 @@ def differences(a: DB, b: DB) -> Iterator[tuple[str, str, str]]:
 
 
 def main(dsns: list[str]) -> None:
+    compare.diff = refuse
     for pair, (a, b) in enumerate(zip(dsns[::2], dsns[1::2], strict=True)):
         a, b = DB(a, None, []), DB(b, None, [])
         for table, side, row in differences(a, b):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from checklist_case import JSON, add
 from lsst.daf.butler import CollectionType
 
@@ -79,32 +81,39 @@ def no_summaries(c):
             for kind in ("dataset_type", "instrument")]
 
 
-def tagged(number: int):
-    """A TAGGED collection with a dataset of detector 1, and the wish to ingest another one there."""
-    def setup(c):
-        name = f"tagged/{c.name}"
-        return [lambda butler: butler.collections.register(name, CollectionType.TAGGED),
-                lambda butler: butler.registry.associate(name, butler.query_datasets("dt1", collections=c.run))]
-    return setup
+def tagged(c):
+    """A TAGGED collection with the dataset of detector 1."""
+    name = f"tagged/{c.name}"
+    return [lambda butler: butler.collections.register(name, CollectionType.TAGGED),
+            lambda butler: butler.registry.associate(name, butler.query_datasets("dt1", collections=c.run))]
 
 
 add("B16", lambda c: [c.event(c.file(0, detector=1, path=f"{c.name}/new.json"))],
     setup=lambda c: [no_record(c), no_location(c)])
 add("B17", lambda c: [c.event(c.file(1))], setup=lambda c: [record_of(c, 1)])
 add("B18", lambda c: [c.event(c.file(0, detector=1))], setup=lambda c: [no_record(c)])
+add("B18b", lambda c: [c.event(c.file(0, detector=1))],
+    setup=lambda c: [no_record(c), f"update dataset_location set datastore_name = 'Else' where dataset_id = '{c.uuid(0)}'"])
+add("B17b", lambda c: [c.event(c.files({c.uuid(1): c.ref(), c.uuid(2): c.ref(type="dt2")}))],
+    setup=lambda c: [record_of(c, 2)])
+add("B16b", lambda c: [c.event(c.files({c.uuid(0): c.ref(detector=1), c.uuid(1): c.ref()}))],
+    setup=lambda c: [no_record(c), no_location(c)])
+add("B74b", lambda c: [c.event(c.file(0, detector=1))], setup=lambda c: [no_record(c), no_location(c), trash(c)])
 add("B74", lambda c: [c.event(c.file(0, detector=1))], setup=lambda c: [no_location(c), trash(c)])
 add("B77", lambda c: [c.event(c.file(0, detector=1))], setup=lambda c: [no_tags(c), *no_summaries(c)])
 add("B78", lambda c: [c.event(c.file(0, detector=1))], setup=lambda c: [no_tags(c)])
 add("B79", lambda c: [c.event(c.file(0, detector=2))], setup=lambda c: [no_tags(c)])
-add("B80", lambda c: [c.event(c.file(1, run=c.other_run, detector=1))], setup=tagged(1))
+add("B80", lambda c: [c.event(c.file(1, run=c.other_run, detector=1))], setup=tagged)
 add("B81", lambda c: [c.event(c.file(0, detector=1))],
-    setup=lambda c: [*tagged(1)(c), f"update dataset_tags_00000001 set detector = 2 where dataset_id = '{c.uuid(0)}' "
+    setup=lambda c: [*tagged(c), f"update dataset_tags_00000001 set detector = 2 where dataset_id = '{c.uuid(0)}' "
                      f"and collection_id = (select collection_id from collection where name = 'tagged/{c.name}')"])
 
 # Runs.
 add("B20", lambda c: [c.event(c.file(1, run=f"new/{c.name}"))])
 add("B20b", lambda c: [c.event(c.file(1, run=f"new/{c.name}"), c.file(2, run=f"new/{c.name}/2", type="dv", visit=100)),
                        c.event(c.file(3, run=f"new/{c.name}", detector=1))])
+add("B20c", lambda c: [c.event(c.file(1, run=f"new/{c.name}"), c.file(3, detector=99)),
+                       c.event(c.file(2, run=f"new/{c.name}"))])
 add("B21", lambda c: [c.event(c.file(1, run=f"chain/{c.name}", type=c.new_type()), types=[c.type(c.new_type(), BOTH)])],
     setup=lambda c: [lambda butler: butler.collections.register(f"chain/{c.name}", CollectionType.CHAINED)])
 add("B60", lambda c: [c.event(c.file(1, run=f"tagged/{c.name}"))],
@@ -149,6 +158,12 @@ add("B73", lambda c: [c.event(c.file(1, type=c.new_type()), types=[c.type(c.new_
                       c.event(c.file(3, type=c.new_type(), visit=100), types=[c.type(c.new_type(), VISIT)])])
 add("B73b", lambda c: [c.event(c.file(1, type=c.new_type()), types=[
     c.type(c.new_type(), BOTH, "DataFrame"), c.type(c.new_type(), BOTH)])])
+add("B73c", lambda c: [
+    c.event(c.file(1, type=c.new_type()), c.file(2, type=c.new_type()), types=[c.type(c.new_type(), BOTH, "DataFrame")]),
+    c.event(c.file(3, type=c.new_type()), types=[c.type(c.new_type(), BOTH)])])
+add("B73d", lambda c: [
+    c.event(c.file(1, type=c.new_type(), detector=99), types=[c.type(c.new_type(), BOTH, "DataFrame")]),
+    c.event(c.file(3, type=c.new_type()), types=[c.type(c.new_type(), BOTH)])])
 add("B59", lambda c: [c.event(c.file(1, type=c.new_type()), types=[c.type(c.new_type(), ["detector"])])])
 add("B59b", lambda c: [c.event(c.file(1, type="dv", visit=100), types=[c.type("dv", ["visit", "band", "detector"])])])
 
@@ -177,6 +192,7 @@ add("B36b", lambda c: [c.event(c.file(1, type="dv", visit=999))])
 add("B36c", lambda c: [c.event(c.file(1, type="dv", **FULL | {"visit": 999}))])
 add("B36d", lambda c: [c.event(c.file(1, {"instrument": f"None-{c.name}", "detector": 1}))])
 add("B36e", lambda c: [c.event(c.file(1, detector=3)), c.event(c.file(1, detector=3), records=[c.detector(3)])])
+add("B36f", lambda c: [c.event(c.file(1, {"instrument": "x" * 33, "detector": 1}))])
 add("B37", lambda c: [c.event(c.file(1, type="dv", visit=100))])
 add("B56", lambda c: [c.event(c.file(1), c.file(2, detector=99, run=f"new/{c.name}"))])
 add("B57", lambda c: [c.event(c.file(0, detector=1), c.file(1))])
@@ -184,6 +200,16 @@ add("B52", lambda c: [c.event(c.files({spelt: c.ref(type=type)}, f"{c.name}/{typ
     ("dt1", c.uuid(1).upper()), ("dt2", c.uuid(2).replace("-", "")), ("dict1", f"urn:uuid:{c.uuid(3)}"),
     ("list1", f"{{{c.uuid(4)}}}"), ("dv", "7"))])
 add("B58", lambda c: [c.event(c.file(1) | {"more": 1}), c.event(c.files({c.uuid(2): c.ref(type="dt2") | {"more": 1}}))])
+
+# Characters that are no text for PostgreSQL.
+add("B86", lambda c: [c.event(c.file(1, path=f"{c.name}/\0")), c.event(c.file(1, run=f"{c.run}\0")),
+                      c.event(c.file(1, {"instrument": c.instrument + "\0", "detector": 2})),
+                      c.event(c.file(1, type="dt1\0")), c.event(c.file(1, formatter=JSON + "\0"))])
+add("B86b", lambda c: [c.event(c.file(1, path=f"{c.name}/\ud800")), c.event(c.file(1, run=f"{c.run}\ud800")),
+                       c.event(c.file(1, {"instrument": c.instrument + "\ud800", "detector": 2}))])
+# A key twice.
+add("B87", lambda c: [json.dumps(c.event(c.file(1))).replace('"detector": 2', '"detector": 1, "detector": 2'),
+                      json.dumps(c.event(c.file(2, type="dt2"))).replace('"formatter"', '"path": "x", "path": "B87/2", "formatter"')])
 
 # Paths and formatters.
 PATHS = ["{}/a/b.json", "./{}/a.json", "{}//a.json", "{}/x/../a.json", "{}/a%20b.json", "{}/a#b.json", "{}/a?b.json",
