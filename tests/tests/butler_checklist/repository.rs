@@ -42,7 +42,7 @@ pub struct Case {
 /// How a stream is delivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Delivery {
-    /// All in one batch.
+    /// All in one batch, but for what the writer has not read yet when that begins.
     OneBatch,
     /// In pieces, each of which is merged before the next one comes.
     Cut,
@@ -95,28 +95,22 @@ impl Repository {
         let message = |event| Message { payload: Some(payload(event)), ..Message::default() };
         let messages: Vec<_> = stream.iter().map(message).collect();
 
+        // What comes while the gate holds up a batch is the next one.
         let producer = Producer::new(stack.kafka())?;
         let gate = Gate::before_stage(&database, "public.detector").await?;
         let mut writer = Writer::start(stack, config)?;
         producer.send(&topic, 0, None, Some(self.idle.as_bytes())).await?;
         gate.wait_until_held().await.with_context(|| writer.output().tail())?;
+        let mut gate = Some(gate);
         let mut sent = Vec::new();
-        if delivery == Delivery::Cut {
-            gate.open().await?;
-            let mut rest = messages.as_slice();
-            while !rest.is_empty() {
-                let (piece, others) = rest.split_at(random.random_range(1..=rest.len().min(40)));
-                rest = others;
-                let piece = producer.send_all(&topic, piece.iter().copied()).await?;
-                let merged = database.wait_until_all_merged(SOURCE, &topic, &piece).await;
-                merged.with_context(|| writer.output().tail())?;
-                sent.extend(piece);
+        for piece in pieces(&messages, delivery, &mut random) {
+            let piece = producer.send_all(&topic, piece.iter().copied()).await?;
+            if let Some(gate) = gate.take() {
+                gate.open().await?;
             }
-        } else {
-            sent = producer.send_all(&topic, messages).await?;
-            gate.open().await?;
-            let merged = database.wait_until_all_merged(SOURCE, &topic, &sent).await;
+            let merged = database.wait_until_all_merged(SOURCE, &topic, &piece).await;
             merged.with_context(|| writer.output().tail())?;
+            sent.extend(piece);
         }
         let mut dead = database.dead_letters(SOURCE).await?;
         let events = stream.into_iter().zip(sent).map(|((case, event), place)| {
@@ -147,6 +141,25 @@ impl Repository {
         }
         mixed
     }
+}
+
+/// What comes at a time.
+fn pieces<'a, 'm>(
+    mut rest: &'a [Message<'m>],
+    delivery: Delivery,
+    random: &mut StdRng,
+) -> Vec<&'a [Message<'m>]> {
+    let mut pieces = Vec::new();
+    while !rest.is_empty() {
+        let length = match delivery {
+            Delivery::Cut => random.random_range(1..=rest.len().min(40)),
+            Delivery::OneBatch | Delivery::Twice => rest.len(),
+        };
+        let (piece, others) = rest.split_at(length);
+        pieces.push(piece);
+        rest = others;
+    }
+    pieces
 }
 
 impl Delivered<'_> {
