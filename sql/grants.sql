@@ -13,8 +13,8 @@ grant execute on function
     forebay.raise_error(jsonb),
     forebay.butler_add_targets(regnamespace)
     to forebay_admin;
-grant select on forebay.target, forebay.progress, forebay.dead_letter, forebay.watermark, forebay.writer_heartbeat,
-    forebay.writer_session to forebay_admin;
+grant select on forebay.target, forebay.progress, forebay.dead_letter, forebay.outbox, forebay.watermark,
+    forebay.writer_heartbeat, forebay.writer_session to forebay_admin;
 
 grant execute on function
     forebay.server_identity(),
@@ -32,8 +32,13 @@ grant execute on function
     forebay.butler_resolve(int4, text, int8, int8, text[], text[], text[], int4[]),
     forebay.butler_finish(int4[]),
     forebay.record_dead_letters(text, text[], int4[], int8[], int8[], bytea[], jsonb[], bytea[], text[], text[], text[], text[], text[]),
-    forebay.expire_dead_letters(text, interval, int4)
+    forebay.expire_dead_letters(text, interval, int4),
+    forebay.record_outbox(text, text[], int4[], uuid[], int8[], int8[], jsonb),
+    forebay.take_outbox(text, int8, int4),
+    forebay.ack_outbox(uuid[]),
+    forebay.outbox_backlog(text)
     to forebay_writer;
+grant execute on function forebay.seen_outbox(uuid[]) to forebay_writer, forebay_reader;
 grant select on forebay.target, forebay.staged_column, forebay.progress to forebay_writer;
 grant execute on function
     forebay.resume(text, text, int4, int8, int8, text),

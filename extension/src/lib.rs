@@ -52,6 +52,7 @@ extension_sql_file!(
     name = "dead_letter_retention",
     requires = ["dead_letter"]
 );
+extension_sql_file!("../../sql/outbox.sql", name = "outbox", requires = ["bootstrap"]);
 extension_sql_file!("../../sql/claim.sql", name = "claim", requires = ["progress"]);
 extension_sql_file!(
     "../../sql/resume.sql",

@@ -24,6 +24,8 @@ pub struct Steps {
     pub merge: Duration,
     /// Recording dead letters.
     pub dead_letters: Duration,
+    /// Recording what it has to say.
+    pub outbox: Duration,
     /// COMMIT.
     pub commit: Duration,
 }
@@ -103,6 +105,7 @@ fn count(metrics: &Metrics, batch: &EventBatch, spent: Spent, committed: &Commit
         ("resolve", steps.resolve),
         ("merge", steps.merge),
         ("dead_letters", steps.dead_letters),
+        ("outbox", steps.outbox),
         ("commit", steps.commit),
     ] {
         metrics.step_seconds.with_label_values(&[step]).observe(time.as_secs_f64());

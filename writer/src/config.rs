@@ -9,6 +9,7 @@ mod dsn;
 mod format;
 mod kafka_security;
 mod memory;
+mod outbox;
 mod problem;
 mod reader;
 mod secret;
@@ -26,6 +27,7 @@ pub use database::DatabaseConfig;
 pub use dsn::{DatabaseTls, Dsn, DsnProblem, SslMode, host_name};
 pub use kafka_security::{KafkaLogin, KafkaSecurity, KafkaTls, SaslMechanism};
 pub use memory::MemoryConfig;
+pub use outbox::{BatchFiles, OutboxConfig};
 pub use problem::{Place, Problem};
 pub use reader::{PREFIX, Variables};
 pub use secret::Secret;
@@ -57,6 +59,8 @@ pub struct Config {
     pub rejections: RejectionConfig,
     /// What becomes of rejected events.
     pub dead_letters: DeadLetterConfig,
+    /// Where merged batches are told of; none: nowhere.
+    pub outbox: Option<OutboxConfig>,
     /// Where metrics and health are served.
     pub http: HttpConfig,
     /// How the log looks.
@@ -96,6 +100,8 @@ impl Config {
         let batch = section::batch(&mut reader, &memory, workers.count);
         let rejections = section::rejections(&mut reader);
         let dead_letters = section::dead_letters(&mut reader);
+        let outbox =
+            outbox::outbox(&mut reader, source.as_ref(), database.as_ref(), format.as_ref());
         let http = section::http(&mut reader);
         let log = section::log(&mut reader);
         let shutdown = section::shutdown(&mut reader);
@@ -112,6 +118,7 @@ impl Config {
                     memory,
                     rejections,
                     dead_letters,
+                    outbox,
                     http,
                     log,
                     shutdown,

@@ -17,7 +17,7 @@ pub use format::{Format, FormatConfig, FormatError};
 pub use row_writer::{Op, RowWriter};
 pub use rows::Rows;
 
-pub(crate) use row_writer::{BATCH_AT, EVENT_AT, TEXT_BATCH, TEXT_EVENT};
+pub(crate) use row_writer::{BATCH_AT, EVENT_AT, FIRST_COLUMN_AT, TEXT_BATCH, TEXT_EVENT};
 
 #[cfg(test)]
 mod tests;

@@ -134,6 +134,21 @@ impl EventBatch {
         RowSpan { target, rows: 0..count }
     }
 
+    /// The rows of a target as they are copied, each with the number of its event, in the order of
+    /// the events. The batch must be sealed.
+    pub fn encoded_rows(&self, target: TargetIndex) -> Vec<(i32, &[u8])> {
+        let Some(rows) = self.rows.of_target(target) else { return Vec::new() };
+        let ends = rows.starts.iter().skip(1).map(|row| row.start).chain([rows.bytes.len()]);
+        let encoded = rows
+            .starts
+            .iter()
+            .zip(ends)
+            .map(|(row, end)| (self.events.number_of(row.event), &rows.bytes[row.start..end]));
+        let mut encoded: Vec<_> = encoded.collect();
+        encoded.sort_by_key(|(event, _)| *event);
+        encoded
+    }
+
     /// Parts rows between two events, about in the middle. If all of them are one event's, gives
     /// its number instead. The batch must be sealed.
     pub fn halves(&self, span: &RowSpan) -> Result<[RowSpan; 2], i32> {

@@ -11,6 +11,7 @@ select current_user::text,
     select 'execute forebay.' || p.proname from pg_proc p
     where p.pronamespace = 'forebay'::regnamespace
       and p.proname in ('server_identity', 'heartbeat', 'open_session', 'owners', 'own', 'disown', 'claim',
-        'stage', 'merge', 'record_dead_letters', 'expire_dead_letters', 'butler_resolve')
+        'stage', 'merge', 'record_dead_letters', 'expire_dead_letters', 'butler_resolve',
+        'record_outbox', 'take_outbox', 'ack_outbox', 'outbox_backlog')
       and not has_function_privilege(p.oid, 'execute')
     order by 1)

@@ -16,6 +16,10 @@ pub const MERGE_BEFORE_COMMIT: &str = "merge.before_commit";
 pub const MERGE_AFTER_COMMIT: &str = "merge.after_commit";
 /// The commit is known; nothing was told to the broker.
 pub const ACKNOWLEDGE_BEFORE: &str = "acknowledge.before";
+/// Rows of the outbox are taken, and not published.
+pub const OUTBOX_BEFORE_PUBLISH: &str = "outbox.before_publish";
+/// The broker has acknowledged them; the database does not know.
+pub const OUTBOX_BEFORE_ACK: &str = "outbox.before_ack";
 
 /// Parks this task for ever if `name` is armed and this is the hit that was asked for.
 #[cfg(not(feature = "failpoints"))]

@@ -1,5 +1,6 @@
 //! The Kafka client: its settings, and what it reports besides records.
 
+mod producer;
 mod security;
 mod trouble;
 
@@ -19,6 +20,8 @@ use crate::health::{Component, Health};
 use crate::metrics::Metrics;
 use crate::position::{Offset, Partition};
 
+pub use producer::{KafkaProducer, producer};
+
 use trouble::Trouble;
 
 /// A consumer that reports to the writer's metrics and health.
@@ -27,7 +30,7 @@ pub type KafkaConsumer = BaseConsumer<Reporter>;
 /// How long a question to the broker may take.
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// librdkafka's settings, as DESIGN section 5 gives the reasons for them.
+/// librdkafka's settings of a consumer, as DESIGN section 5 gives the reasons for them.
 const SETTINGS: &[(&str, &str)] = &[
     // The database decides where reading goes on, never the broker.
     ("enable.auto.commit", "false"),
@@ -39,10 +42,14 @@ const SETTINGS: &[(&str, &str)] = &[
     ("enable.partition.eof", "true"),
     // The default of a second caps throughput.
     ("fetch.queue.backoff.ms", "1"),
+    ("statistics.interval.ms", "1000"),
+];
+
+/// Those of every client.
+const CLIENT_SETTINGS: &[(&str, &str)] = &[
     ("topic.metadata.refresh.interval.ms", "10000"),
     ("reconnect.backoff.max.ms", "1000"),
     ("socket.keepalive.enable", "true"),
-    ("statistics.interval.ms", "1000"),
 ];
 
 /// What librdkafka keeps beside each record of its queue, roughly: the queue is bounded in records
@@ -99,12 +106,20 @@ pub fn watcher(config: &KafkaConfig, reporter: Reporter) -> KafkaResult<KafkaCon
 }
 
 fn settings(config: &KafkaConfig) -> ClientConfig {
-    let mut settings = ClientConfig::new();
+    let mut settings = client_settings(config);
     for (name, value) in SETTINGS {
         settings.set(*name, *value);
     }
-    settings.set("bootstrap.servers", &config.bootstrap_servers);
     settings.set("group.id", &config.group_id);
+    settings
+}
+
+fn client_settings(config: &KafkaConfig) -> ClientConfig {
+    let mut settings = ClientConfig::new();
+    for (name, value) in CLIENT_SETTINGS {
+        settings.set(*name, *value);
+    }
+    settings.set("bootstrap.servers", &config.bootstrap_servers);
     settings.set("client.id", "forebay");
     security::protect(&mut settings, &config.security);
     settings.set_log_level(RDKafkaLogLevel::Info);

@@ -7,6 +7,7 @@
 //! 3. [`event_batch`] holds the encoded rows; [`hand_over`] is where batches change hands.
 //! 4. [`stage`] copies a batch into a slot, [`resolve`] lets a format work on it there.
 //! 5. [`merge`] calls the merge, [`dead_letter`] keeps what was rejected.
+//!    [`outbox`] what a batch has to say, and later publishes it.
 //! 6. [`acknowledge`] counts, logs, and tells the broker, after the commit.
 //!
 //! A [`worker`] does all of it for one claim of the partitions that [`ownership`] gives it;
@@ -44,6 +45,7 @@ pub mod log_check;
 pub mod logging;
 pub mod merge;
 pub mod metrics;
+pub mod outbox;
 pub mod ownership;
 pub mod pipeline;
 pub mod position;

@@ -1,8 +1,8 @@
 //! The metrics. Names are constants with their units; `METRICS.md` says what each means.
 
 use prometheus::{
-    Encoder as _, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec,
-    IntGauge, IntGaugeVec, Opts, Registry, TextEncoder, exponential_buckets,
+    Encoder as _, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter,
+    IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder, exponential_buckets,
 };
 
 use crate::lag::Lag;
@@ -53,6 +53,14 @@ pub const FENCED_MERGES_TOTAL: &str = "forebay_fenced_merges_total";
 pub const UNKNOWN_COMMITS_TOTAL: &str = "forebay_unknown_commits_total";
 /// Partitions that are stopped until a person acts, by topic and partition.
 pub const STOPPED_PARTITIONS: &str = "forebay_stopped_partitions";
+/// Rows of the outbox that wait to be published.
+pub const OUTBOX_WAITING: &str = "forebay_outbox_waiting";
+/// The age of the oldest of them.
+pub const OUTBOX_OLDEST_SECONDS: &str = "forebay_outbox_oldest_seconds";
+/// Messages of the outbox that the broker has acknowledged.
+pub const OUTBOX_PUBLISHED_TOTAL: &str = "forebay_outbox_published_total";
+/// Tries to publish that failed, by what failed.
+pub const OUTBOX_FAILURES_TOTAL: &str = "forebay_outbox_failures_total";
 /// Bytes that are buffered.
 pub const BUFFERED_BYTES: &str = "forebay_buffered_bytes";
 /// Errors of the consumer, by librdkafka's name.
@@ -111,6 +119,14 @@ pub struct Metrics {
     pub unknown_commits: IntCounter,
     /// Labels: topic, partition. 1 while it is stopped.
     pub stopped_partitions: IntGaugeVec,
+    /// Rows of the outbox that wait.
+    pub outbox_waiting: IntGauge,
+    /// Age of the oldest of them, in seconds.
+    pub outbox_oldest_seconds: Gauge,
+    /// Published messages.
+    pub outbox_published: IntCounter,
+    /// Labels: cause (`database`, `replica`, `broker`, `file`).
+    pub outbox_failures: IntCounterVec,
     /// Bytes of the open batch and the one in flight.
     pub buffered_bytes: IntGauge,
     /// Labels: code.
@@ -171,6 +187,21 @@ impl Metrics {
                 STOPPED_PARTITIONS,
                 "1 for each partition that is stopped until a person acts",
                 partition,
+            )?,
+            outbox_waiting: add
+                .int_gauge(OUTBOX_WAITING, "Rows of the outbox that wait to be published")?,
+            outbox_oldest_seconds: add.add(Gauge::new(
+                OUTBOX_OLDEST_SECONDS,
+                "Age of the oldest row of the outbox that waits to be published",
+            )?)?,
+            outbox_published: add.counter(
+                OUTBOX_PUBLISHED_TOTAL,
+                "Messages of the outbox that the broker has acknowledged",
+            )?,
+            outbox_failures: add.counters(
+                OUTBOX_FAILURES_TOTAL,
+                "Tries to publish the outbox that failed",
+                &["cause"],
             )?,
             buffered_bytes: add.int_gauge(BUFFERED_BYTES, "Bytes read and not yet committed")?,
             consumer_errors: add.counters(

@@ -64,6 +64,11 @@ impl Rejected {
         self.0.iter().map(|(event, reason)| (*event, reason))
     }
 
+    /// Whether this event is.
+    pub fn contains(&self, event: i32) -> bool {
+        self.0.contains_key(&event)
+    }
+
     /// How many.
     pub fn len(&self) -> usize {
         self.0.len()

@@ -24,6 +24,10 @@ pub enum Place {
     Merge,
     /// Recording dead letters.
     DeadLetters,
+    /// Recording what a batch has to say.
+    Outbox,
+    /// Publishing the outbox, on a connection of its own.
+    Publish,
     /// Deleting dead letters that were kept long enough.
     Expire,
     /// Committing.
@@ -47,6 +51,8 @@ impl Place {
             Self::Resolve => "resolve batch",
             Self::Merge => "merge batch",
             Self::DeadLetters => "record dead letters",
+            Self::Outbox => "record outbox",
+            Self::Publish => "publish outbox",
             Self::Expire => "delete old dead letters",
             Self::Commit => "commit batch",
             Self::Show => "look at the database",

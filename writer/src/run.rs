@@ -13,6 +13,7 @@ use crate::failure::LoudStop;
 use crate::health::Health;
 use crate::http::{Shown, serve};
 use crate::metrics::Metrics;
+use crate::outbox::publisher;
 use crate::process;
 use crate::stopped_partition::StoppedPartitions;
 use crate::worker::Surroundings;
@@ -50,7 +51,13 @@ pub async fn run(config: Config) -> Result<(), LoudStop> {
     if let Some(retention) = config.dead_letters.retention {
         tokio::spawn(dead_letter_expiry::run(retention, config.clone(), metrics.clone()));
     }
-    process::run(Surroundings::new(config, metrics, health, stopped, shutdown)).await?;
+    let drain_timeout = config.shutdown.drain_timeout;
+    let surroundings = Surroundings::new(config, metrics, health, stopped, shutdown);
+    let publisher = publisher::start(surroundings.clone());
+    process::run(surroundings).await?;
+    if let Some(publisher) = publisher {
+        publisher.finish(drain_timeout).await;
+    }
     info!("forebay writer ends");
     Ok(())
 }

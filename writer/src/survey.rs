@@ -57,8 +57,8 @@ pub enum SurveyError {
     },
     /// The topic does not exist.
     #[error(
-        "Kafka at {servers} has no topic \"{topic}\"; create it, or correct source.topics or \
-         kafka.bootstrap_servers"
+        "Kafka at {servers} has no topic \"{topic}\"; create it, or correct source.topics, \
+         outbox.topic or kafka.bootstrap_servers"
     )]
     UnknownTopic {
         /// The configured servers.

@@ -190,6 +190,7 @@ impl Worker {
         self.has_merged = true;
         self.claim.advance(&committed.positions);
         self.surroundings.known().committed(&committed.positions);
+        self.surroundings.committed.notify_one();
         if let Some(reading) = &self.reading {
             let metrics = &self.surroundings.metrics;
             acknowledge(reading.consumer(), metrics, batch, spent, committed);

@@ -11,7 +11,8 @@ use crate::survey::{SurveyError, partitions};
 
 /// Looks at every topic; once the broker doesn't answer, the rest is not asked for.
 pub async fn look(config: &Config) -> Vec<Finding> {
-    let (kafka, topics) = (config.kafka.clone(), config.source.topics.clone());
+    let (kafka, mut topics) = (config.kafka.clone(), config.source.topics.clone());
+    topics.extend(config.outbox.iter().map(|outbox| outbox.topic.clone()));
     let place = format!("broker {}", kafka.bootstrap_servers);
     let lost = place.clone();
     let look = move || {

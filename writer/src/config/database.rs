@@ -119,7 +119,7 @@ fn replicas(reader: &mut Reader<'_>) -> Option<Vec<Dsn>> {
     dsns.into_iter().collect()
 }
 
-fn parse(reader: &mut Reader<'_>, text: &str, name: &str, place: Place) -> Option<Dsn> {
+pub(super) fn parse(reader: &mut Reader<'_>, text: &str, name: &str, place: Place) -> Option<Dsn> {
     let base = reader.directory();
     match Dsn::parse(text, &base) {
         Ok(dsn) => Some(dsn),

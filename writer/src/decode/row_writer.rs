@@ -14,6 +14,10 @@ pub(crate) const BATCH_AT: usize = 2 + 4;
 /// Where `_event`'s bytes are in a binary row.
 pub(crate) const EVENT_AT: usize = BATCH_AT + 8 + 4;
 
+/// Where the first of the target's columns is in a binary row that names all of them: after
+/// `_event`, `_row`, `_op` and the absent `_given`, and its own length.
+pub(crate) const FIRST_COLUMN_AT: usize = EVENT_AT + 4 + (4 + 4) + (4 + 1) + 4 + 4;
+
 /// The places of `_batch` and `_event` in a row of text, wide enough for all of their values. The
 /// types skip blanks before a number.
 pub(crate) const TEXT_BATCH: Range<usize> = 0..20;

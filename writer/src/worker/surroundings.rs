@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use uuid::Uuid;
 
 use crate::config::Config;
@@ -23,6 +23,8 @@ pub struct Surroundings {
     pub health: Arc<Health>,
     /// What is stopped.
     pub stopped: Arc<StoppedPartitions>,
+    /// Rung after each commit, for the one who publishes what batches have to say.
+    pub committed: Arc<Notify>,
     /// Turns true when the process is to end.
     pub shutdown: watch::Receiver<bool>,
     /// This process among the source's writers, by a random number.
@@ -49,6 +51,7 @@ impl Surroundings {
             metrics,
             health,
             stopped,
+            committed: Arc::default(),
             shutdown,
             writer: Uuid::from_u128(fastrand::u128(..)),
             claimant: format!("{}:{}", host.trim(), std::process::id()).into(),

@@ -9,6 +9,7 @@ use crate::event_batch::{BatchPosition, EventBatch};
 use crate::failpoint;
 use crate::failure::Failure;
 use crate::merge::{MergeAnswer, merge};
+use crate::outbox;
 use crate::reject::Rejected;
 use crate::resolve::{Lessons, Resolved, finish, register, resolve};
 use crate::retry::Place;
@@ -50,6 +51,11 @@ impl Worker {
         }
         dead_letter::record(session, source, batch, &rejected).await?;
         steps.dead_letters = lap();
+        if config.outbox.is_some() {
+            let (claim, decoder) = (&self.claim, &self.database.decoder);
+            outbox::record(session, source, claim, decoder, batch, &rejected).await?;
+        }
+        steps.outbox = lap();
         failpoint::hit(failpoint::MERGE_BEFORE_COMMIT).await;
         lap();
         match session.commit().await? {
