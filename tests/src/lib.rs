@@ -30,7 +30,7 @@
 //!   [`process`], [`account`], [`port`] and [`scratch`], and protected by a [`certificate`];
 //!   [`segment`] is where a broker keeps a partition;
 //! - [`database`], [`topic`], [`producer`], [`transaction`], [`writer`] and [`progress`] are what a
-//!   test is written with;
+//!   test is written with; [`received`] is what a topic holds;
 //! - [`numbered_stream`] is a stream in which a lost or doubled event shows, and [`gate`] holds a
 //!   writer up inside the database;
 //! - [`dead_letter`] and [`metrics`] are what a writer leaves and tells, [`memory`] is what it
@@ -59,6 +59,7 @@ pub mod postgres;
 pub mod process;
 pub mod producer;
 pub mod progress;
+pub mod received;
 pub mod scratch;
 pub mod segment;
 pub mod stack;

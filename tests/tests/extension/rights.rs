@@ -26,6 +26,8 @@ async fn a_writer_does_nothing_but_stage_and_merge() -> Result<()> {
         "insert into forebay.target (relation, key, on_conflict) values ('pg_authid', '{oid}', 'update')",
         "select * from forebay.dead_letter",
         "delete from forebay.dead_letter",
+        "select * from forebay.outbox",
+        "delete from forebay.outbox",
         "select forebay.merge_staged(0, '{}', '{}', '{}', null)",
         "select forebay.advance_progress('source', '{}')",
         "select forebay.register_target('t'::regclass, null, 'ignore', null, null)",

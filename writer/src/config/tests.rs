@@ -102,6 +102,42 @@ drain_timeout = 10
 }
 
 #[test]
+fn reads_where_batches_are_told_of() {
+    let butler = GOOD.replace("kind = \"flat\"\ntable = \"public.sensor\"", "kind = \"butler\"");
+    assert!(read(&butler, &[]).unwrap().outbox.is_none());
+    let with = |settings: &str| butler.replace("[log]", &format!("[outbox]\n{settings}\n[log]"));
+    let outbox = |settings: &str| read(&with(settings), &[]).unwrap().outbox.unwrap();
+    let inline = outbox("topic = \"told\"");
+    assert_eq!((inline.origin.as_str(), inline.files), ("prompt_processing", None));
+    assert_eq!(inline.max_message_bytes, ByteSize::kib(512));
+    let filed = outbox(
+        "topic = \"told\"\ndirectory = \"/batches\"\nfile_prefix = \"s3://b/\"\n\
+         replicas = [\"host=r user=u\", \"host=r user=v\"]",
+    );
+    let files = filed.files.unwrap();
+    assert_eq!(
+        (files.directory.as_path(), files.prefix.as_str()),
+        (Path::new("/batches"), "s3://b/")
+    );
+    let replicas: Vec<bool> = filed.replicas.iter().map(Dsn::has_password).collect();
+    assert_eq!(replicas, [true, false]);
+
+    for (settings, expected) in [
+        ("topic = \"a\"", "outbox.topic is one of source.topics"),
+        ("origin = \"o\"", "outbox.topic is missing"),
+        ("topic = \"told\"\nfile_prefix = \"x\"", "without outbox.directory"),
+        ("topic = \"told\"\nmax_message_bytes = \"1 KiB\"", "from 64.0 KiB to 64.0 MiB"),
+        ("topic = \"told\"\nreplicas = [\"user=u\"]", "outbox.replicas[0] names no host"),
+    ] {
+        let found = problems(&with(settings), &[]);
+        assert_eq!(found.len(), 1, "{settings}: {found:#?}");
+        assert!(found[0].contains(expected), "{settings}: {found:#?}");
+    }
+    let found = problems(&GOOD.replace("[log]", "[outbox]\ntopic = \"told\"\n[log]"), &[]);
+    assert!(found[0].contains("this format has nothing to say"), "{found:#?}");
+}
+
+#[test]
 fn reads_where_to_start() {
     let with = |start: &str| GOOD.replace("2026-01-31T12:00:00Z", start);
     let start = |text: &str| read(&with(text), &[]).unwrap().source.start;
