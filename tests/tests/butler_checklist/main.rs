@@ -8,7 +8,10 @@ mod expectation;
 mod judgement;
 mod repository;
 
+use std::collections::BTreeSet;
+
 use anyhow::{Result, ensure};
+use expectation::{DIFFERENCES, REFUSALS};
 use forebay_tests::Stack;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use judgement::Judgement;
@@ -28,6 +31,15 @@ async fn a_client_and_a_writer_do_the_same() -> Result<()> {
     println!("FOREBAY_TEST_SEED={seed}");
     let stack = Stack::from_env()?;
     let repositories = Repository::make_all(&stack).await?;
+    let names: BTreeSet<_> = repositories
+        .iter()
+        .flat_map(|repository| &repository.cases)
+        .map(|case| &*case.name)
+        .collect();
+    let expected = REFUSALS.iter().map(|refusal| refusal.0);
+    for name in expected.chain(DIFFERENCES.iter().map(|difference| difference.0)) {
+        ensure!(names.contains(name), "there is no case {name}");
+    }
     let deliveries = [Delivery::OneBatch, Delivery::Cut, Delivery::Twice];
     let runs = deliveries.iter().flat_map(|delivery| {
         let with = |repository| (*delivery, repository);
