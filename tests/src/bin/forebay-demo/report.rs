@@ -21,7 +21,7 @@ pub async fn print(database: &Database, run: &Run) -> Result<bool> {
     let sql = "select count(*) from forebay.dead_letter";
     let dead_letters: i64 = replica.query_one(sql, &[]).await?.get(0);
     println!("  {:<40} {dead_letters:>8} {:>9}", "forebay.dead_letter", 0);
-    println!("  (the *_skypix_overlap tables are not filled yet)\n");
+    println!();
 
     let elapsed = run.elapsed.as_secs_f64();
     println!(
