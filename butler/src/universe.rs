@@ -431,7 +431,7 @@ pub(crate) mod tests {
         assert_eq!(spatial, ["tract", "patch", "visit", "visit_detector_region"]);
         let tables = universe.tables();
         let schema = include_str!("../../tests/data/butler/schema.sql");
-        assert_eq!(tables.len(), 17 + 2 * 4);
+        assert_eq!(tables.len(), 18 + 2 * 4);
         for table in tables {
             let quotes = if table == "group" { "\"" } else { "" };
             assert!(
