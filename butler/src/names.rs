@@ -1,7 +1,7 @@
 //! Names of constraints and indexes, as the official client makes them.
 
-use blake2::Blake2bVar;
-use blake2::digest::{Update, VariableOutput};
+use blake2::digest::consts::U4;
+use blake2::{Blake2b, Digest as _};
 
 /// PostgreSQL cuts longer names.
 const LONGEST: usize = 63;
@@ -21,13 +21,7 @@ pub fn shrink(name: &str) -> String {
 }
 
 fn hash(name: &str) -> String {
-    let mut digest = [0; 4];
-    if let Ok(mut hasher) = Blake2bVar::new(digest.len()) {
-        hasher.update(name.as_bytes());
-        // The only error is a buffer of another length than the hasher was made for.
-        let _ = hasher.finalize_variable(&mut digest);
-    }
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    Blake2b::<U4>::digest(name).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A foreign key from columns of one table to columns of another.
