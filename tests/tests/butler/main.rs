@@ -5,3 +5,4 @@ mod chains;
 mod command;
 mod repository;
 mod sample;
+mod shared_file;
