@@ -143,6 +143,13 @@ pub struct Target {
     pub checks: Vec<Check>,
 }
 
+impl Column {
+    /// Whether what is staged becomes its value by a function, which can raise.
+    pub fn is_converted(&self) -> bool {
+        self.is_literal || self.adjust.is_some()
+    }
+}
+
 impl Target {
     /// The table.
     pub fn relation(&self) -> Oid {

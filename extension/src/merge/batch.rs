@@ -85,7 +85,7 @@ impl Part {
         self.is_asked_for() && self.deletes == 0 && is_expected(self.target.id)
     }
 
-    /// Whether what one of its rows violates does not depend on other rows of the same key.
+    /// Whether what one of its rows violates by itself does not depend on other rows of the same key.
     pub fn is_judged_alone(&self) -> bool {
         self.target.policy == Policy::Update && self.shape() == Shape::All
     }
@@ -120,7 +120,7 @@ impl Part {
     /// Whether a row may replace an earlier one of the same key in a set: only where all that the
     /// earlier one may violate is looked at, since it is not written.
     fn is_replaceable(&self) -> bool {
-        let is_plain = |column: &Column| !column.is_literal && column.adjust.is_none();
+        let is_plain = |column: &Column| !column.is_converted();
         self.target.policy == Policy::Update
             && self.target.guard.is_empty()
             && !self.target.hides_checks

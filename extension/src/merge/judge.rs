@@ -89,6 +89,11 @@ impl Findings {
             .collect()
     }
 
+    /// Whether a row of this part has no parent.
+    pub fn has_orphans_of(&self, part: usize) -> bool {
+        self.orphans.iter().any(|orphan| orphan.part == part)
+    }
+
     /// Adds an orphan, unless it is known.
     pub fn add_orphan(&mut self, orphan: Orphan) {
         let place = (orphan.event, orphan.row, orphan.part, orphan.foreign_key);

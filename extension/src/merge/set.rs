@@ -176,8 +176,11 @@ impl Job<'_> {
         let scope = Scope { thorough, assumes_new: &assumes_new, events: None };
         let Some((stored, mut findings)) = self.look(scope, cost)? else { return Ok(None) };
         let suspects: Vec<i32> = findings.events().into_iter().collect();
-        let judges_alone = |part: &Part| part.knows_keys || part.is_judged_alone();
-        if !suspects.is_empty() && !self.batch.parts.iter().all(judges_alone) {
+        // What a row refers to does not count if a later row of its event replaces it.
+        let is_clear = |(number, part): (usize, &Part)| {
+            part.knows_keys || (part.is_judged_alone() && !findings.has_orphans_of(number))
+        };
+        if !suspects.is_empty() && !self.batch.parts.iter().enumerate().all(is_clear) {
             return Ok(None);
         }
         let first_mover = findings.first_mover;

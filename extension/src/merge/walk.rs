@@ -20,7 +20,7 @@ use crate::identity::as_table_owner;
 use crate::plan::{Plan, query_level, set_constraints_immediate};
 use crate::policy::{Fault, fault_of};
 use crate::statement::shape::Shape;
-use crate::target::Policy;
+use crate::target::{Column, Policy};
 
 /// A subtransaction takes no more events than this.
 const MOST_EVENTS: usize = 64;
@@ -41,6 +41,7 @@ struct RowStatements {
     differing_columns: Option<Plan>,
     update: Option<Plan>,
     insert: Option<Plan>,
+    deleted_key: Option<Plan>,
     delete: Option<Plan>,
 }
 
@@ -252,8 +253,13 @@ impl RowStatements {
     fn prepare(part: &Part, row: &StagedRow) -> Result<Self, Raised> {
         let staging = part.staging();
         let prepare = |sql: String| Plan::prepare_generic(&sql, &[pg_sys::TIDOID]).map(Some);
-        let nothing =
-            RowStatements { differing_columns: None, update: None, insert: None, delete: None };
+        let nothing = RowStatements {
+            differing_columns: None,
+            update: None,
+            insert: None,
+            deleted_key: None,
+            delete: None,
+        };
         if row.deletes {
             if part.target.policy == Policy::Append {
                 return Err(Raised::new(
@@ -261,7 +267,12 @@ impl RowStatements {
                     format!("{} has no key, so nothing can be deleted by key", part.target.display),
                 ));
             }
-            return Ok(RowStatements { delete: prepare(staging.delete_one())?, ..nothing });
+            let may_be_no_key = part.target.key_columns().any(Column::is_converted);
+            return Ok(RowStatements {
+                deleted_key: if may_be_no_key { prepare(staging.key_of_one())? } else { None },
+                delete: prepare(staging.delete_one())?,
+                ..nothing
+            });
         }
         let shape = row.given.as_deref().map_or(Shape::All, Shape::Some);
         let target = &part.target;
@@ -282,11 +293,15 @@ impl RowStatements {
                 _ => None,
             },
             insert: prepare(staging.insert_one(&shape))?,
-            delete: None,
+            ..nothing
         })
     }
 
     fn apply(&self, part: &Part, arguments: &[Datum]) -> Result<RowOutcome, Raised> {
+        if let Some(deleted_key) = &self.deleted_key {
+            // A delete that meets no row would not find out that its key is no value of its type.
+            deleted_key.first_text(arguments)?;
+        }
         if let Some(delete) = &self.delete {
             // What foreign keys do on delete, they do before the event's next row.
             let deleted = if part.target.acted_on {

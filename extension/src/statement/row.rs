@@ -2,7 +2,8 @@
 
 use super::shape::{Shape, names};
 use super::{
-    Staging, differs, list, literal, quoted, same_key, target_rows, value_differs, value_of,
+    Staging, differs, key_images, list, literal, quoted, same_key, target_rows, value_differs,
+    value_of,
 };
 use crate::target::Policy;
 
@@ -49,6 +50,11 @@ impl Staging<'_> {
             list(shape.columns(target), ", ", value_of),
             self.rows()
         )
+    }
+
+    /// The key of the staged row at `$1`, which raises if it is no value of its type.
+    pub fn key_of_one(&self) -> String {
+        format!("select {} from {} where s.ctid = $1", key_images(self.target), self.rows())
     }
 
     /// Deletes the stored row with the key of the staged row at `$1`.

@@ -89,3 +89,30 @@ async fn a_bad_row_among_new_keys_is_rejected() -> Result<()> {
     }
     Ok(())
 }
+
+/// What an event's row refers to counts only if no later row of that event replaces it.
+#[tokio::test]
+async fn a_reference_that_is_replaced_in_its_event_is_not_missed() -> Result<()> {
+    let meeting = Meeting::create(
+        "create table parent (id int4 primary key);
+         create table t (id int4 primary key, parent int4 references parent);
+         insert into parent values (1);
+         select forebay.add_target('parent'), forebay.add_target('t')",
+    )
+    .await?;
+    let merge = async |rows: &str| -> Result<Json> {
+        let query = format!(
+            "select event, row, 'u'::\"char\", null::int2[], id, parent
+             from (values {rows}) r(event, row, id, parent)"
+        );
+        let parent = "values (9, 0, 'u'::\"char\", null::int2[], 2)";
+        let batch = [Rows { table: "parent", query: parent }, Rows { table: "t", query: &query }];
+        meeting.merge(&batch).await
+    };
+    merge("(0, 0, 1, 1)").await?;
+    merge("(0, 0, 2, 1)").await?;
+    let answer = merge("(0, 0, 3, 7), (0, 1, 3, 1), (1, 0, 4, 7)").await?;
+    assert_eq!(rejected(&answer)?, [(1, "23503".to_owned())], "{answer}");
+    assert_eq!(meeting.rows("t").await?, "(1,1) (2,1) (3,1)");
+    Ok(())
+}

@@ -371,3 +371,23 @@ async fn a_long_chain_is_rejected_as_a_set() -> Result<()> {
     assert_eq!((&answer["path"], &answer["runs"]), (&"set".into(), &1.into()), "{answer}");
     Ok(())
 }
+
+/// Though the delete meets no row: a small table is read whole, and its numbers are compared first.
+#[tokio::test]
+async fn a_delete_whose_key_is_no_value_of_its_type_is_rejected() -> Result<()> {
+    let meeting = Meeting::create(
+        "create type mood as enum ('calm');
+         create table t (id int4, mood mood, primary key (id, mood));
+         insert into t values (1, 'calm');
+         analyze t;
+         select forebay.add_target('t')",
+    )
+    .await?;
+    let batch = [Rows {
+        table: "t",
+        query: "values (0, 0, 'd'::\"char\", null::int2[], 6, 'angry'),
+                       (1, 0, 'd', null, 6, 'calm'), (2, 0, 'd', null, 1, 'angry')",
+    }];
+    assert_eq!(rejected_of(&meeting, &batch).await?, events(&[(0, "22P02"), (2, "22P02")]));
+    Ok(())
+}
