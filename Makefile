@@ -23,6 +23,7 @@ help: ## list these targets
 	@echo "  make demo KEEP=1            leave the demo's servers running until Ctrl-C"
 	@echo "  make bench ROWS=100000      a smaller benchmark (default: 1000000)"
 	@echo "  make bench SCENARIOS=plain,bad-events"
+	@echo "  make bench SCENARIOS=butler VISITS=2"
 	@echo "  make integration ARGS='--test harness -- --nocapture'"
 
 setup: ## install what building, testing and showing need
@@ -55,11 +56,11 @@ demo: setup ## the whole path on a real Butler repository, shown in the terminal
 	cargo build --release $(CRATES)
 	FOREBAY_BIN=$(TARGET)/release/forebay $(TARGET)/release/forebay-demo $(if $(KEEP),--keep)
 
-bench: setup ## rows per second against COPY and hand-written SQL; ROWS= and SCENARIOS= choose
+bench: setup ## rows per second against others' ways; ROWS=, VISITS= and SCENARIOS= choose
 	scripts/install-extension --release
 	cargo build --release $(CRATES)
 	FOREBAY_BIN=$(TARGET)/release/forebay \
-	    $(TARGET)/release/forebay-bench $(if $(ROWS),--rows $(ROWS)) \
+	    $(TARGET)/release/forebay-bench $(if $(ROWS),--rows $(ROWS)) $(if $(VISITS),--visits $(VISITS)) \
 	    $(if $(SCENARIOS),--scenarios $(SCENARIOS))
 
 clean: ## remove what was built here (not the cache folder)

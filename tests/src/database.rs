@@ -71,6 +71,15 @@ impl Database {
         Self::create_of(primary, replica, name.to_owned(), "template1").await
     }
 
+    /// A copy of a database of a private primary to which nobody is connected, as it is.
+    ///
+    /// # Errors
+    ///
+    /// If it can't be made.
+    pub async fn copy_on(primary: &Endpoint, prefix: &str, template: &str) -> Result<Self> {
+        Self::create_of(primary, None, unique(prefix), template).await
+    }
+
     /// A copy of a database of the shared stack to which nobody is connected, with
     /// `create extension forebay`.
     ///

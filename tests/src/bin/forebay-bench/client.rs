@@ -1,32 +1,38 @@
 //! PostgreSQL's own ways, as a careful person would write them. Each is a process of its own,
 //! says `done` on standard output and is then measured and killed.
 
-use std::{future::pending, pin::pin};
+use std::{
+    ffi::OsStr,
+    fs,
+    future::pending,
+    path::{Path, PathBuf},
+    pin::pin,
+};
 
 use anyhow::{Context, Result};
+use bytes::Bytes;
+use futures_util::SinkExt;
 use tokio_postgres::{Client, NoTls, binary_copy::BinaryCopyInWriter, types::Type};
 
 use crate::{
     row::{COLUMNS, Row},
-    scenario::Scenario,
+    stream::Stream,
 };
 
 /// Binary COPY of all rows into the table.
-pub async fn copy(dsn: &str, scenario: Scenario, rows: u64) -> Result<()> {
+pub async fn copy(dsn: &str, stream: Stream, rows: u64) -> Result<()> {
     let client = connect(dsn).await?;
-    copy_rows(&client, "sensor", scenario.rows(rows)).await?;
+    copy_rows(&client, "sensor", stream.rows(rows)).await?;
     done().await
 }
 
 /// COPY into an unlogged table, then one statement that inserts from there: a transaction per
 /// batch, as a stream would be loaded. The last row of a key counts, and a row that would not
 /// change is not written.
-pub async fn bulk_sql(dsn: &str, scenario: Scenario, rows: u64, batch_rows: u64) -> Result<()> {
+pub async fn bulk_sql(dsn: &str, stream: Stream, rows: u64, batch_rows: u64) -> Result<()> {
     let mut client = connect(dsn).await?;
-    let (latest, order, number) = match scenario {
-        Scenario::RepeatedKeys => {
-            ("distinct on (sensor, ts)", ", number desc", ", number bigserial")
-        }
+    let (latest, order, number) = match stream {
+        Stream::RepeatedKeys => ("distinct on (sensor, ts)", ", number desc", ", number bigserial"),
         _ => ("", "", ""),
     };
     let staging = format!(
@@ -40,7 +46,7 @@ pub async fn bulk_sql(dsn: &str, scenario: Scenario, rows: u64, batch_rows: u64)
          on conflict (sensor, ts) do update set value = excluded.value, note = excluded.note \
          where (sensor.value, sensor.note) is distinct from (excluded.value, excluded.note)"
     );
-    let mut rows = scenario.rows(rows).peekable();
+    let mut rows = stream.rows(rows).peekable();
     while rows.peek().is_some() {
         let transaction = client.transaction().await?;
         transaction.batch_execute("truncate staging").await?;
@@ -49,6 +55,52 @@ pub async fn bulk_sql(dsn: &str, scenario: Scenario, rows: u64, batch_rows: u64)
         transaction.commit().await?;
     }
     done().await
+}
+
+/// COPY into unlogged tables, then a statement for each that inserts from there: a transaction for
+/// each folder in `directory`, whose files hold the rows of a table each, `PLACE.TABLE`, in COPY's
+/// binary format.
+pub async fn bulk_sql_of_files(dsn: &str, directory: &Path) -> Result<()> {
+    let mut client = connect(dsn).await?;
+    let folders = sorted(directory)?;
+    let first = folders.first().context("no rows")?;
+    for file in sorted(first)? {
+        let table = table_of(&file)?;
+        let staging = format!("create unlogged table staged.\"{table}\" (like public.\"{table}\")");
+        client.batch_execute(&format!("create schema if not exists staged; {staging}")).await?;
+    }
+    for folder in &folders {
+        let transaction = client.transaction().await?;
+        for file in sorted(folder)? {
+            let table = table_of(&file)?;
+            let staged = format!("staged.\"{table}\"");
+            transaction.batch_execute(&format!("truncate {staged}")).await?;
+            let sink = transaction.copy_in(&format!("copy {staged} from stdin binary")).await?;
+            let mut sink = pin!(sink);
+            sink.send(Bytes::from(fs::read(&file)?)).await?;
+            sink.finish().await?;
+            let insert = format!(
+                "insert into public.\"{table}\" select * from {staged} order by 1, 2 \
+                 on conflict do nothing"
+            );
+            transaction.batch_execute(&insert).await?;
+        }
+        transaction.commit().await?;
+    }
+    done().await
+}
+
+/// What stands in a folder, by name.
+fn sorted(directory: &Path) -> Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(directory).with_context(|| directory.display().to_string())?;
+    let mut paths: Vec<_> =
+        entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<_, _>>()?;
+    paths.sort();
+    Ok(paths)
+}
+
+fn table_of(file: &Path) -> Result<&str> {
+    file.extension().and_then(OsStr::to_str).with_context(|| file.display().to_string())
 }
 
 async fn connect(dsn: &str) -> Result<Client> {

@@ -10,43 +10,72 @@ use rdkafka::{
     producer::{BaseRecord, DefaultProducerContext, Producer, ThreadedProducer},
 };
 
-use crate::scenario::Scenario;
+use crate::stream::Stream;
 
-/// Sends all events of a scenario: those of a sensor into one partition, in their order.
-pub fn preload(kafka: &str, topic: &str, scenario: Scenario, count: u64) -> Result<()> {
-    let producer: ThreadedProducer<DefaultProducerContext> = ClientConfig::new()
-        .set("bootstrap.servers", kafka)
-        .set("enable.idempotence", "true")
-        .set("linger.ms", "100")
-        .set("compression.type", scenario.compression())
-        .create()?;
-    for (row, payload) in scenario.events(count) {
-        let partition = row.sensor % scenario.partitions();
+/// Sends all events of a stream: those of a sensor into one partition, in their order.
+pub fn stream(kafka: &str, topic: &str, stream: Stream, count: u64) -> Result<()> {
+    let preloader = Preloader::new(kafka, topic, stream.compression())?;
+    for (row, payload) in stream.events(count) {
+        preloader.send(row.sensor % stream.partitions(), &payload)?;
+    }
+    preloader.flush()
+}
+
+/// Sends events, one after the other to each of so many partitions.
+pub fn spread<'a>(
+    kafka: &str,
+    topic: &str,
+    partitions: i32,
+    events: impl Iterator<Item = &'a str>,
+) -> Result<()> {
+    let preloader = Preloader::new(kafka, topic, "none")?;
+    for (partition, event) in (0..partitions).cycle().zip(events) {
+        preloader.send(partition, event)?;
+    }
+    preloader.flush()
+}
+
+struct Preloader<'a> {
+    producer: ThreadedProducer<DefaultProducerContext>,
+    topic: &'a str,
+}
+
+impl<'a> Preloader<'a> {
+    fn new(kafka: &str, topic: &'a str, compression: &str) -> Result<Self> {
+        let producer = ClientConfig::new()
+            .set("bootstrap.servers", kafka)
+            .set("enable.idempotence", "true")
+            .set("linger.ms", "100")
+            .set("compression.type", compression)
+            .create()?;
+        Ok(Self { producer, topic })
+    }
+
+    fn send(&self, partition: i32, payload: &str) -> Result<()> {
         let mut record: BaseRecord<'_, (), str> =
-            BaseRecord::to(topic).partition(partition).payload(&payload);
-        while let Err((error, back)) = producer.send(record) {
+            BaseRecord::to(self.topic).partition(partition).payload(payload);
+        while let Err((error, back)) = self.producer.send(record) {
             if error != KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull) {
                 return Err(anyhow!(error)).context("preload the topic");
             }
             std::thread::sleep(std::time::Duration::from_millis(5));
             record = back;
         }
+        Ok(())
     }
-    producer.flush(wait::LIMIT).context("preload the topic")
+
+    fn flush(&self) -> Result<()> {
+        self.producer.flush(wait::LIMIT).context("preload the topic")
+    }
 }
 
 /// How many bytes of events there are to a byte of the broker's log.
-pub fn compression_ratio(
-    broker: &Path,
-    topic: &Topic,
-    scenario: Scenario,
-    count: u64,
-) -> Result<f64> {
+pub fn compression_ratio(broker: &Path, topic: &Topic, stream: Stream, count: u64) -> Result<f64> {
     let mut packed = 0;
     for partition in 0..topic.partitions() {
         let batches = Segment::of(broker, topic, partition).batches()?;
         packed += batches.iter().map(|batch| batch.length).sum::<u64>();
     }
-    let unpacked: u64 = scenario.events(count).map(|(_, payload)| payload.len() as u64).sum();
+    let unpacked: u64 = stream.events(count).map(|(_, payload)| payload.len() as u64).sum();
     Ok(unpacked as f64 / packed as f64)
 }

@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context, Result};
 use serde::Serialize;
 
-use crate::scenario::Scenario;
+use crate::{scenario::Scenario, stream::Stream};
 
 /// What one system did.
 #[derive(Debug, Serialize)]
@@ -41,16 +41,26 @@ impl Results {
     }
 }
 
-/// With the ratio of compression, where there is one.
-pub fn print_header(scenario: Scenario, rows: u64, compression: Option<f64>) {
+/// Says what comes. `unit` is what is counted; with the ratio of compression, where there is one.
+pub fn print_header(
+    scenario: &str,
+    count: u64,
+    unit: &str,
+    description: &str,
+    compression: Option<f64>,
+) {
     let ratio = compression.map(|ratio| format!(", compressed {ratio:.0}:1")).unwrap_or_default();
-    println!("\n{}: {rows} {}{ratio}", name(scenario), scenario.description());
-    println!("  system        seconds    rows/s   peak RSS   CPU s        WAL");
+    println!("\n{scenario}: {count} {unit}, {description}{ratio}");
+    println!(
+        "  {:<13} seconds {:>10}   peak RSS   CPU s        WAL",
+        "system",
+        format!("{unit}/s")
+    );
 }
 
 pub fn print(measurement: &Measurement) {
     println!(
-        "  {:<12} {:>8.2} {:>9.0} {:>6.0} MiB {:>7.1} {:>6.0} MiB",
+        "  {:<13} {:>7.2} {:>10.0} {:>6.0} MiB {:>7.1} {:>6.0} MiB",
         measurement.system,
         measurement.seconds,
         measurement.rows_per_second,
@@ -70,28 +80,33 @@ pub fn print(measurement: &Measurement) {
 pub fn print_ratios(all: &[Results]) {
     println!();
     for results in all {
-        for system in ["bulk-sql", "copy"] {
+        for system in ["butler-client", "bulk-sql", "copy"] {
             let share = results.of(system).zip(results.of(WRITER));
             if let Some((other, writer)) = share {
                 let share = writer.rows_per_second / other.rows_per_second;
                 let goal = match (results.scenario, system) {
-                    (Scenario::Plain, "bulk-sql") => goal(share >= LEAST_SHARE, "at least 0.8"),
+                    (Scenario::Rows(Stream::Plain), "bulk-sql") => {
+                        goal(share >= LEAST_SHARE, "at least 0.8")
+                    }
+                    (Scenario::Butler, "butler-client") => {
+                        goal(share >= LEAST_OF_BUTLER, "at least 5")
+                    }
                     _ => String::new(),
                 };
-                println!("{}: {WRITER} has {share:.2} of {system}{goal}", name(results.scenario));
+                println!("{}: {WRITER} has {share:.2} of {system}{goal}", results.scenario.name());
             }
         }
     }
-    let seconds = |scenario| {
-        let results = all.iter().find(|results| results.scenario == scenario)?;
+    let seconds = |stream| {
+        let results = all.iter().find(|results| results.scenario == Scenario::Rows(stream))?;
         results.of(WRITER).map(|writer| writer.seconds)
     };
-    let plain = seconds(Scenario::Plain);
-    if let (Some(plain), Some(bad)) = (plain, seconds(Scenario::BadEvents)) {
+    let plain = seconds(Stream::Plain);
+    if let (Some(plain), Some(bad)) = (plain, seconds(Stream::BadEvents)) {
         let cost = bad / plain;
         let goal = goal(cost < MOST_COST, "less than 1.3");
         println!("{}: {WRITER} takes {cost:.2} of the time of plain{goal}", {
-            name(Scenario::BadEvents)
+            Scenario::Rows(Stream::BadEvents).name()
         });
     }
     let writers = all.iter().filter_map(|results| results.of(WRITER));
@@ -105,6 +120,7 @@ pub fn print_ratios(all: &[Results]) {
 const WRITER: &str = "forebay-1";
 
 const LEAST_SHARE: f64 = 0.8;
+const LEAST_OF_BUTLER: f64 = 5.0;
 const MOST_COST: f64 = 1.3;
 const MOST_MEMORY_MIB: f64 = 64.0;
 
@@ -112,18 +128,11 @@ fn goal(reached: bool, words: &str) -> String {
     format!(" (goal: {words}; {})", if reached { "reached" } else { "missed" })
 }
 
-/// As it is named on the command line, and in files.
-pub fn name(scenario: Scenario) -> String {
-    clap::ValueEnum::to_possible_value(&scenario)
-        .map(|value| value.get_name().to_owned())
-        .unwrap_or_default()
-}
-
 /// Writes `target/bench/<scenario>.json` under the repository's root.
 pub fn write(root: &Path, results: &Results) -> Result<PathBuf> {
     let directory = root.join("target/bench");
     fs::create_dir_all(&directory)?;
-    let file = directory.join(format!("{}.json", name(results.scenario)));
+    let file = directory.join(format!("{}.json", results.scenario.name()));
     fs::write(&file, serde_json::to_string_pretty(&results.measurements)? + "\n")
         .with_context(|| format!("write {}", file.display()))?;
     Ok(file)

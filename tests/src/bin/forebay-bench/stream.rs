@@ -1,17 +1,14 @@
-//! What is measured: streams of events, and what must come of them.
+//! Streams of events into one table, and what must come of them.
 
 use std::collections::VecDeque;
 
 use clap::ValueEnum;
 
-use crate::{
-    row::{self, Row, mix},
-    system::System,
-};
+use crate::row::{self, Row, mix};
 
 /// A stream of events into the one table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Scenario {
+pub enum Stream {
     /// Every key once, every event good, an empty table.
     Plain,
     /// Each tenth event has the key of one shortly before it, and another value.
@@ -25,17 +22,13 @@ pub enum Scenario {
     Compressed,
 }
 
-/// The notes of [`Scenario::Compressed`] have so many characters, all equal.
+/// The notes of [`Stream::Compressed`] have so many characters, all equal.
 const LONG_NOTE: usize = 1900;
 
 /// How far back a repeated key lies at most, in events: mostly in the same batch.
 const NEAR: usize = 1000;
 
-impl Scenario {
-    /// In the order of the report.
-    pub const ALL: &[Self] =
-        &[Self::Plain, Self::RepeatedKeys, Self::BadEvents, Self::Unchanged, Self::Compressed];
-
+impl Stream {
     /// For people.
     pub fn description(self) -> &'static str {
         match self {
@@ -44,15 +37,6 @@ impl Scenario {
             Self::BadEvents => "the same, 1 % of them bad in three ways",
             Self::Unchanged => "the same into a table that has all of these rows",
             Self::Compressed => "the same with long notes, zstd, from 64 partitions",
-        }
-    }
-
-    /// Who can do it. A COPY can't update, and a statement of SQL can't tell good from bad.
-    pub fn systems(self) -> &'static [System] {
-        match self {
-            Self::Plain => System::ALL,
-            Self::RepeatedKeys | Self::Unchanged => System::UPDATING,
-            Self::BadEvents | Self::Compressed => System::FROM_KAFKA,
         }
     }
 
@@ -118,7 +102,7 @@ struct Repeating {
 
 impl Repeating {
     fn new(events: u64) -> Self {
-        let fresh = Box::new(row::rows(Scenario::RepeatedKeys.rows_left(events)));
+        let fresh = Box::new(row::rows(Stream::RepeatedKeys.rows_left(events)));
         Self { fresh, recent: VecDeque::with_capacity(NEAR), number: 0, events }
     }
 }
@@ -150,13 +134,15 @@ impl Iterator for Repeating {
 mod tests {
     use std::collections::BTreeSet;
 
-    use super::Scenario;
+    use clap::ValueEnum;
+
+    use super::Stream;
 
     #[test]
     fn leaves_as_many_rows_as_it_says() {
-        for scenario in Scenario::ALL {
+        for stream in Stream::value_variants() {
             for count in [1, 9, 10, 99, 5000] {
-                let events: Vec<_> = scenario.events(count).collect();
+                let events: Vec<_> = stream.events(count).collect();
                 assert_eq!(events.len() as u64, count);
                 let good = events.iter().filter(|(row, payload)| {
                     let read = serde_json::from_str::<serde_json::Value>(payload);
@@ -166,7 +152,7 @@ mod tests {
                     })
                 });
                 let keys: BTreeSet<_> = good.map(|(row, _)| (row.sensor, row.ts())).collect();
-                assert_eq!(keys.len() as u64, scenario.rows_left(count), "{scenario:?} {count}");
+                assert_eq!(keys.len() as u64, stream.rows_left(count), "{stream:?} {count}");
             }
         }
     }

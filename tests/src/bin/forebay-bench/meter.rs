@@ -1,0 +1,58 @@
+//! What a system takes.
+
+use std::time::Instant;
+
+use anyhow::Result;
+use forebay_tests::{Database, memory};
+use tokio_postgres::types::PgLsn;
+
+use crate::{
+    measure,
+    report::Measurement,
+    system::{Client, System},
+};
+
+/// Runs from a system's start until its last commit.
+pub struct Meter<'a> {
+    database: &'a Database,
+    postmaster: u32,
+    lsn: PgLsn,
+    server_cpu: f64,
+    start: Instant,
+}
+
+impl<'a> Meter<'a> {
+    /// Begins after a checkpoint, so that nothing of what was before is written meanwhile.
+    pub async fn start(database: &'a Database, postmaster: u32) -> Result<Self> {
+        let sql = database.primary();
+        sql.batch_execute("checkpoint").await?;
+        let lsn = sql.query_one("select pg_current_wal_lsn()", &[]).await?.get(0);
+        let server_cpu = measure::server_cpu_seconds(postmaster)?;
+        Ok(Self { database, postmaster, lsn, server_cpu, start: Instant::now() })
+    }
+
+    /// Ends with the work of a client that was given so many rows. Its own clock counts, if it has
+    /// one.
+    pub async fn stop(self, system: System, rows: u64, client: Client) -> Result<Measurement> {
+        let elapsed = self.start.elapsed().as_secs_f64();
+        let seconds = client.seconds().unwrap_or(elapsed);
+        let steps = client.steps().await?;
+        let cpu_seconds = measure::cpu_seconds(client.id())?
+            + measure::server_cpu_seconds(self.postmaster)?
+            - self.server_cpu;
+        let peak_rss_mib = memory::peak_mib(client.id())?;
+        drop(client);
+        let wal = "select pg_wal_lsn_diff(pg_current_wal_lsn(), $1)::int8";
+        let wal_bytes = self.database.primary().query_one(wal, &[&self.lsn]).await?.get(0);
+        Ok(Measurement {
+            system: system.name(),
+            rows,
+            seconds,
+            rows_per_second: rows as f64 / seconds,
+            peak_rss_mib,
+            cpu_seconds,
+            wal_bytes,
+            steps,
+        })
+    }
+}

@@ -1,0 +1,80 @@
+//! Rows of one table: one system after the other against the same database, each into a new table.
+
+use anyhow::{Result, ensure};
+use forebay_tests::{Topic, WriterConfig, endpoint::SUPERUSER};
+
+use crate::{
+    Surroundings,
+    meter::Meter,
+    preload,
+    report::{self, Measurement},
+    row::TABLE,
+    scenario::Scenario,
+    stream::Stream,
+    system::{BATCH_ROWS, Client, System},
+};
+
+/// What all systems are measured with.
+pub struct Bench<'a> {
+    around: &'a Surroundings,
+    stream: Stream,
+    rows: u64,
+    topic: Topic,
+}
+
+impl<'a> Bench<'a> {
+    /// Fills a topic.
+    pub async fn prepare(around: &'a Surroundings, stream: Stream, rows: u64) -> Result<Self> {
+        let name = Scenario::Rows(stream).name();
+        let topic = Topic::create_with(&around.kafka(), &name, stream.partitions(), &[]).await?;
+        let (servers, to) = (around.kafka(), topic.name().to_owned());
+        tokio::task::spawn_blocking(move || preload::stream(&servers, &to, stream, rows)).await??;
+        let compression = (stream.compression() != "none")
+            .then(|| preload::compression_ratio(around.broker.directory(), &topic, stream, rows));
+        report::print_header(&name, rows, "rows", stream.description(), compression.transpose()?);
+        Ok(Self { around, stream, rows, topic })
+    }
+
+    /// From the start of the client's process until the last commit.
+    pub async fn measure(&self, system: System) -> Result<Measurement> {
+        let database = &self.around.database;
+        let sql = database.primary();
+        sql.batch_execute(&format!("drop table if exists sensor, staging; {TABLE}")).await?;
+        if self.stream == Stream::Unchanged {
+            drop(self.client("copy", &[]).await?);
+        }
+        if matches!(system, System::Forebay1 | System::Forebay2) {
+            sql.batch_execute("select forebay.add_target('sensor')").await?;
+        }
+        let meter = Meter::start(database, self.around.postmaster).await?;
+        let client = match system {
+            System::BulkSql => self.client("bulk-sql", &[&BATCH_ROWS.to_string()]).await?,
+            System::Forebay1 => self.forebay(1).await?,
+            System::Forebay2 => self.forebay(2).await?,
+            System::Copy | System::ButlerClient => self.client("copy", &[]).await?,
+        };
+        let measurement = meter.stop(system, self.rows, client).await?;
+        let rows: i64 = sql.query_one("select count(*) from sensor", &[]).await?.get(0);
+        let all = self.stream.rows_left(self.rows);
+        ensure!(u64::try_from(rows)? == all, "the table has {rows} rows, and not {all}");
+        Ok(measurement)
+    }
+
+    async fn client(&self, name: &str, more: &[&str]) -> Result<Client> {
+        let database = &self.around.database;
+        let dsn = database.primary_endpoint().dsn(database.name(), SUPERUSER);
+        let (stream, rows) = (Scenario::Rows(self.stream).name(), self.rows.to_string());
+        Client::own(&[&[name, &dsn, &stream, &rows], more].concat()).await
+    }
+
+    /// A writer of so many workers.
+    async fn forebay(&self, workers: u8) -> Result<Client> {
+        let source = format!("{}-{workers}", Scenario::Rows(self.stream).name());
+        let database = &self.around.database;
+        let config = WriterConfig::of(&self.around.kafka(), database, &source, &self.topic)
+            .flat("public.sensor")
+            .set("batch.max_rows", i64::try_from(BATCH_ROWS)?)
+            .set("workers.count", i64::from(workers));
+        Client::forebay(self.around.scratch.path(), config, database, &source, self.rows).await
+    }
+}
