@@ -13,7 +13,7 @@ grant execute on function
     forebay.raise_error(jsonb),
     forebay.butler_add_targets(regnamespace)
     to forebay_admin;
-grant select on forebay.target, forebay.progress, forebay.dead_letter, forebay.outbox, forebay.watermark,
+grant select on forebay.target, forebay.progress, forebay.dead_letter, forebay.outbox, forebay.file_removal, forebay.watermark,
     forebay.writer_heartbeat, forebay.writer_session to forebay_admin;
 
 grant execute on function
@@ -36,7 +36,10 @@ grant execute on function
     forebay.record_outbox(text, text[], int4[], uuid[], int8[], int8[], jsonb),
     forebay.take_outbox(text, int8, int4),
     forebay.ack_outbox(uuid[]),
-    forebay.outbox_backlog(text)
+    forebay.outbox_backlog(text),
+    forebay.record_file_removals(text, text, text[], text[]),
+    forebay.next_file_removals(text, text, int8),
+    forebay.ack_file_removals(int8)
     to forebay_writer;
 grant execute on function forebay.seen_outbox(uuid[]) to forebay_writer, forebay_reader;
 grant select on forebay.target, forebay.staged_column, forebay.progress to forebay_writer;

@@ -53,6 +53,7 @@ extension_sql_file!(
     requires = ["dead_letter"]
 );
 extension_sql_file!("../../sql/outbox.sql", name = "outbox", requires = ["bootstrap"]);
+extension_sql_file!("../../sql/file_removal.sql", name = "file_removal", requires = ["bootstrap"]);
 extension_sql_file!("../../sql/claim.sql", name = "claim", requires = ["progress"]);
 extension_sql_file!(
     "../../sql/resume.sql",

@@ -16,6 +16,8 @@ use crate::reject::Rejected;
 /// Time per step of a batch's transaction.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Steps {
+    /// Looking at files, and copying staged ones.
+    pub files: Duration,
     /// Begin, slot and COPY.
     pub stage: Duration,
     /// The format's own function.
@@ -101,6 +103,7 @@ fn count(metrics: &Metrics, batch: &EventBatch, spent: Spent, committed: &Commit
     for (step, time) in [
         ("consume", spent.consume),
         ("decode", spent.decode),
+        ("files", steps.files),
         ("stage", steps.stage),
         ("resolve", steps.resolve),
         ("merge", steps.merge),
@@ -128,6 +131,7 @@ fn log(metrics: &Metrics, batch: &EventBatch, spent: Spent, committed: &Committe
         next_offsets = next_offsets.join(" "),
         lag_offsets = metrics.lag.total_offsets(),
         decode_ms = millis(spent.decode),
+        files_ms = millis(steps.files),
         stage_ms = millis(steps.stage),
         resolve_ms = millis(steps.resolve),
         merge_ms = millis(steps.merge),

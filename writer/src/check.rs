@@ -1,6 +1,7 @@
 //! `forebay check`: looks at broker, primary and replicas, and says every problem at once.
 
 mod broker;
+mod files;
 mod outbox;
 mod primary;
 mod replica;
@@ -55,13 +56,14 @@ impl fmt::Display for Finding {
 
 /// Looks at everything, prints what it found, and says whether all is as it should be.
 pub async fn check(config: &Config) -> bool {
-    let (broker, primary, replicas, outbox) = tokio::join!(
+    let (broker, primary, replicas, outbox, files) = tokio::join!(
         broker::look(config),
         primary::look(config),
         replica::look_at_all(config),
-        outbox::look(config)
+        outbox::look(config),
+        files::look(config)
     );
-    let findings: Vec<Finding> = [broker, primary, replicas, outbox].concat();
+    let findings: Vec<Finding> = [broker, primary, replicas, outbox, files].concat();
     let problems = findings.iter().filter(|finding| finding.kind == Kind::Problem).count();
     let mut stdout = std::io::stdout().lock();
     for finding in &findings {

@@ -6,6 +6,7 @@
 mod by_file;
 mod database;
 mod dsn;
+mod files;
 mod format;
 mod kafka_security;
 mod memory;
@@ -25,6 +26,7 @@ use std::path::Path;
 pub use crate::decode::FormatConfig;
 pub use database::DatabaseConfig;
 pub use dsn::{DatabaseTls, Dsn, DsnProblem, SslMode, host_name};
+pub use files::{FileRoot, FilesConfig, S3Config};
 pub use kafka_security::{KafkaLogin, KafkaSecurity, KafkaTls, SaslMechanism};
 pub use memory::MemoryConfig;
 pub use outbox::{BatchFiles, OutboxConfig};
@@ -61,6 +63,8 @@ pub struct Config {
     pub dead_letters: DeadLetterConfig,
     /// Where merged batches are told of; none: nowhere.
     pub outbox: Option<OutboxConfig>,
+    /// Where the files of datasets are looked for; none: nowhere.
+    pub files: Option<FilesConfig>,
     /// Where metrics and health are served.
     pub http: HttpConfig,
     /// How the log looks.
@@ -102,6 +106,7 @@ impl Config {
         let dead_letters = section::dead_letters(&mut reader);
         let outbox =
             outbox::outbox(&mut reader, source.as_ref(), database.as_ref(), format.as_ref());
+        let files = files::files(&mut reader, format.as_ref());
         let http = section::http(&mut reader);
         let log = section::log(&mut reader);
         let shutdown = section::shutdown(&mut reader);
@@ -119,6 +124,7 @@ impl Config {
                     rejections,
                     dead_letters,
                     outbox,
+                    files,
                     http,
                     log,
                     shutdown,

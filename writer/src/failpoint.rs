@@ -20,6 +20,14 @@ pub const ACKNOWLEDGE_BEFORE: &str = "acknowledge.before";
 pub const OUTBOX_BEFORE_PUBLISH: &str = "outbox.before_publish";
 /// The broker has acknowledged them; the database does not know.
 pub const OUTBOX_BEFORE_ACK: &str = "outbox.before_ack";
+/// A file's copy is whole, and has not its name yet.
+pub const FILES_IN_COPY: &str = "files.in_copy";
+/// All files of a batch are in their final places; nothing of it is staged in the database.
+pub const FILES_BEFORE_STAGE: &str = "files.before_stage";
+/// The removals of staged files are committed; none is done.
+pub const FILES_BEFORE_REMOVAL: &str = "files.before_removal";
+/// Staged files are removed; the database does not know.
+pub const FILES_BEFORE_ACK: &str = "files.before_ack";
 
 /// Parks this task for ever if `name` is armed and this is the hit that was asked for.
 #[cfg(not(feature = "failpoints"))]

@@ -7,6 +7,7 @@ use crate::claim::Surprise;
 use crate::consume::ConsumeError;
 use crate::decode::FormatError;
 use crate::extension::Unusable;
+use crate::files::StoreError;
 use crate::health::Component;
 use crate::retry::Verdict;
 use crate::server::OldPrimary;
@@ -30,6 +31,9 @@ pub enum Failure {
     /// The configured format doesn't fit the targets.
     #[error("use the configured format: {0}")]
     Format(#[from] FormatError),
+    /// The store that has the files of datasets.
+    #[error(transparent)]
+    Files(#[from] StoreError),
     /// The broker, or the topics.
     #[error(transparent)]
     Survey(#[from] SurveyError),
@@ -67,6 +71,7 @@ impl Failure {
     pub fn verdict(&self) -> Verdict {
         match self {
             Self::Database(error) => error.verdict(),
+            Self::Files(_) => Verdict::SameBatch,
             Self::Consume(ConsumeError::Stop(_))
             | Self::Start(_)
             | Self::Extension(Unusable::Missing | Unusable::TooOld { .. })
@@ -92,6 +97,7 @@ impl Failure {
         match self {
             Self::Database(error) if error.verdict() == Verdict::Fenced => Component::Claim,
             Self::Surprised(_) => Component::Claim,
+            Self::Files(_) => Component::Files,
             Self::Database(_)
             | Self::Extension(_)
             | Self::Encoding(_)

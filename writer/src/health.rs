@@ -16,6 +16,9 @@ pub enum Component {
     Database,
     /// The claim on the partitions.
     Claim,
+    /// The store that has the files of datasets. It is shown while it is down alone, since it is not
+    /// asked before there is a file.
+    Files,
     /// One partition.
     Partition,
 }
@@ -26,6 +29,7 @@ impl fmt::Display for Component {
             Self::Broker => "broker",
             Self::Database => "database",
             Self::Claim => "claim",
+            Self::Files => "files",
             Self::Partition => "partition",
         })
     }
@@ -45,7 +49,7 @@ pub struct Status {
 /// The state of all components, shared between the pipelines and `/readyz`.
 #[derive(Debug)]
 pub struct Health {
-    statuses: Mutex<[Status; 3]>,
+    statuses: Mutex<Vec<Status>>,
     /// Workers whose claim is lost.
     without_claim: Mutex<BTreeSet<usize>>,
 }
@@ -55,7 +59,7 @@ impl Default for Health {
         let starting =
             |component| Status { component, ready: false, reason: Some("starting".to_owned()) };
         let components = [Component::Broker, Component::Database, Component::Claim];
-        let statuses = Mutex::new(components.map(starting));
+        let statuses = Mutex::new(components.map(starting).into());
         Self { statuses, without_claim: Mutex::default() }
     }
 }
@@ -89,18 +93,24 @@ impl Health {
 
     /// All components.
     pub fn statuses(&self) -> Vec<Status> {
-        lock(&self.statuses).to_vec()
+        let is_shown = |status: &&Status| status.component != Component::Files || !status.ready;
+        lock(&self.statuses).iter().filter(is_shown).cloned().collect()
     }
 
     fn set(&self, component: Component, ready: bool, reason: Option<String>) -> bool {
         let mut statuses = lock(&self.statuses);
-        let Some(status) = statuses.iter_mut().find(|status| status.component == component) else {
-            return false;
-        };
-        let changed = status.ready != ready;
-        status.ready = ready;
-        status.reason = reason;
-        changed
+        match statuses.iter_mut().find(|status| status.component == component) {
+            Some(status) => {
+                let changed = status.ready != ready;
+                status.ready = ready;
+                status.reason = reason;
+                changed
+            }
+            None => {
+                statuses.push(Status { component, ready, reason });
+                !ready
+            }
+        }
     }
 }
 
@@ -122,6 +132,17 @@ mod tests {
         let statuses = health.statuses();
         assert!(statuses[0].ready && statuses[0].reason.is_none());
         assert_eq!(statuses[1].reason.as_deref(), Some("gone"));
+    }
+
+    #[test]
+    fn a_store_is_shown_while_it_is_down() {
+        let health = Health::default();
+        assert!(!health.up(Component::Files));
+        assert_eq!(health.statuses().len(), 3);
+        assert!(health.down(Component::Files, "gone"));
+        assert_eq!(health.statuses()[3].reason.as_deref(), Some("gone"));
+        assert!(health.up(Component::Files));
+        assert_eq!(health.statuses().len(), 3);
     }
 
     #[test]

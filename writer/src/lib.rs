@@ -5,7 +5,8 @@
 //! 1. [`consume`] reads records on a thread of its own, at the offsets that a [`claim`] gave.
 //! 2. [`decode`] turns a record into rows of targets that the [`catalog`] knows, or a [`rejection`].
 //! 3. [`event_batch`] holds the encoded rows; [`hand_over`] is where batches change hands.
-//! 4. [`stage`] copies a batch into a slot, [`resolve`] lets a format work on it there.
+//! 4. [`files`] looks whether the files of datasets are there, and copies staged ones, if that is
+//!    configured. [`stage`] copies a batch into a slot, [`resolve`] lets a format work on it there.
 //! 5. [`merge`] calls the merge, [`dead_letter`] keeps what was rejected.
 //!    [`outbox`] what a batch has to say, and later publishes it.
 //! 6. [`acknowledge`] counts, logs, and tells the broker, after the commit.
@@ -34,6 +35,7 @@ pub mod event_batch;
 pub mod extension;
 pub mod failpoint;
 pub mod failure;
+pub mod files;
 pub mod hand_over;
 pub mod health;
 pub mod http;

@@ -61,6 +61,16 @@ pub const OUTBOX_OLDEST_SECONDS: &str = "forebay_outbox_oldest_seconds";
 pub const OUTBOX_PUBLISHED_TOTAL: &str = "forebay_outbox_published_total";
 /// Tries to publish that failed, by what failed.
 pub const OUTBOX_FAILURES_TOTAL: &str = "forebay_outbox_failures_total";
+/// Looks at files of datasets, by outcome.
+pub const FILES_CHECKED_TOTAL: &str = "forebay_files_checked_total";
+/// Staged files that were copied to their final places.
+pub const FILES_COPIED_TOTAL: &str = "forebay_files_copied_total";
+/// Bytes of these.
+pub const FILES_COPIED_BYTES_TOTAL: &str = "forebay_files_copied_bytes_total";
+/// Staged files that were removed after their batch was committed.
+pub const FILES_REMOVED_TOTAL: &str = "forebay_files_removed_total";
+/// Times that the store of the files failed, by step.
+pub const FILE_FAILURES_TOTAL: &str = "forebay_file_failures_total";
 /// Bytes that are buffered.
 pub const BUFFERED_BYTES: &str = "forebay_buffered_bytes";
 /// Errors of the consumer, by librdkafka's name.
@@ -127,6 +137,16 @@ pub struct Metrics {
     pub outbox_published: IntCounter,
     /// Labels: cause (`database`, `replica`, `broker`, `file`).
     pub outbox_failures: IntCounterVec,
+    /// Labels: outcome (`present`, `staged`, `missing`, `rejected`).
+    pub files_checked: IntCounterVec,
+    /// Copied files.
+    pub files_copied: IntCounter,
+    /// Copied bytes.
+    pub files_copied_bytes: IntCounter,
+    /// Removed staged files.
+    pub files_removed: IntCounter,
+    /// Labels: step (`look`, `copy`, `remove`).
+    pub file_failures: IntCounterVec,
     /// Bytes of the open batch and the one in flight.
     pub buffered_bytes: IntGauge,
     /// Labels: code.
@@ -202,6 +222,25 @@ impl Metrics {
                 OUTBOX_FAILURES_TOTAL,
                 "Tries to publish the outbox that failed",
                 &["cause"],
+            )?,
+            files_checked: add.counters(
+                FILES_CHECKED_TOTAL,
+                "Looks at files that events name",
+                &["outcome"],
+            )?,
+            files_copied: add.counter(
+                FILES_COPIED_TOTAL,
+                "Staged files that were copied to their final places",
+            )?,
+            files_copied_bytes: add.counter(FILES_COPIED_BYTES_TOTAL, "Bytes of copied files")?,
+            files_removed: add.counter(
+                FILES_REMOVED_TOTAL,
+                "Staged files that were removed after their batch was committed",
+            )?,
+            file_failures: add.counters(
+                FILE_FAILURES_TOTAL,
+                "Times that the store of the files failed",
+                &["step"],
             )?,
             buffered_bytes: add.int_gauge(BUFFERED_BYTES, "Bytes read and not yet committed")?,
             consumer_errors: add.counters(

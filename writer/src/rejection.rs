@@ -45,6 +45,12 @@ impl SqlState {
     pub const UNDEFINED_COLUMN: Self = Self("42703");
     /// A table that is not a registered target.
     pub const UNDEFINED_TABLE: Self = Self("42P01");
+    /// A dataset's file is not there.
+    pub const FILE_MISSING: Self = Self("FB005");
+    /// What is there is not the file that the event says, or none at all.
+    pub const FILE_UNFIT: Self = Self("FB006");
+    /// Another file has the place that a staged one is to have.
+    pub const FILE_DIFFERENT: Self = Self("FB007");
     /// Larger or deeper than the database, or the writer, takes.
     pub const PROGRAM_LIMIT_EXCEEDED: Self = Self("54000");
 

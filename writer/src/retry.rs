@@ -30,6 +30,10 @@ pub enum Place {
     Publish,
     /// Deleting dead letters that were kept long enough.
     Expire,
+    /// Recording which staged files are to go.
+    Removals,
+    /// Reading that, on a connection of its own.
+    Remove,
     /// Committing.
     Commit,
     /// Showing a person what is there.
@@ -54,6 +58,8 @@ impl Place {
             Self::Outbox => "record outbox",
             Self::Publish => "publish outbox",
             Self::Expire => "delete old dead letters",
+            Self::Removals => "record removals of staged files",
+            Self::Remove => "remove staged files",
             Self::Commit => "commit batch",
             Self::Show => "look at the database",
             Self::Resume => "resume partition",

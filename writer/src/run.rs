@@ -10,6 +10,7 @@ use tracing::{error, info};
 use crate::config::Config;
 use crate::dead_letter_expiry;
 use crate::failure::LoudStop;
+use crate::files::{Files, remover};
 use crate::health::Health;
 use crate::http::{Shown, serve};
 use crate::metrics::Metrics;
@@ -28,6 +29,8 @@ pub async fn run(config: Config) -> Result<(), LoudStop> {
     let metrics = Metrics::new().map_err(|error| refused("register metrics", &error))?;
     let (metrics, health) = (Arc::new(metrics), Arc::new(Health::default()));
     let stopped = Arc::new(StoppedPartitions::new(metrics.stopped_partitions.clone()));
+    let files = config.files.as_ref().map(|files| Files::new(files, metrics.clone())).transpose();
+    let files = files.map_err(|error| LoudStop(error.to_string()))?.map(Arc::new);
     let listen = config.http.listen;
     let listener = TcpListener::bind(listen).await.map_err(|error| {
         refused(&format!("listen on {listen} (choose another http.listen)"), &error)
@@ -52,11 +55,15 @@ pub async fn run(config: Config) -> Result<(), LoudStop> {
         tokio::spawn(dead_letter_expiry::run(retention, config.clone(), metrics.clone()));
     }
     let drain_timeout = config.shutdown.drain_timeout;
-    let surroundings = Surroundings::new(config, metrics, health, stopped, shutdown);
+    let surroundings = Surroundings::new(config, metrics, health, stopped, files, shutdown);
     let publisher = publisher::start(surroundings.clone());
+    let remover = remover::start(surroundings.clone());
     process::run(surroundings).await?;
     if let Some(publisher) = publisher {
         publisher.finish(drain_timeout).await;
+    }
+    if let Some(remover) = remover {
+        remover.finish(drain_timeout).await;
     }
     info!("forebay writer ends");
     Ok(())

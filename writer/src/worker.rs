@@ -14,10 +14,10 @@ mod transaction;
 mod watch;
 
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::time::{Interval, MissedTickBehavior};
-use tracing::warn;
+use tracing::{info, warn};
 
 use crate::acknowledge::{Committed, acknowledge};
 use crate::backoff::{Backoff, shown};
@@ -26,6 +26,7 @@ use crate::consume::ConsumeError;
 use crate::event_batch::EventBatch;
 use crate::failpoint;
 use crate::failure::Failure;
+use crate::files::Prepared;
 use crate::hand_over::{Spent, Taken};
 use crate::health::Component;
 use crate::ownership::{Key, Wanted};
@@ -67,6 +68,13 @@ pub enum Ended {
     ShutDown,
     /// It is to own other partitions than it does.
     Changed,
+}
+
+/// What has become of a batch's files.
+#[derive(Debug, Default)]
+struct PreparedFiles {
+    prepared: Prepared,
+    took: Duration,
 }
 
 /// What a worker has to do next.
@@ -147,8 +155,9 @@ impl Worker {
         batch.seal();
         let mut backoff = Backoff::new(Duration::from_millis(20), Duration::from_secs(2));
         let mut suspicion = Suspicion::default();
+        let mut files = None;
         let committed = loop {
-            let failure = match self.transact(&batch, suspicion.suspected()).await {
+            let failure = match self.attempt(&batch, &mut files, suspicion.suspected()).await {
                 Ok(committed) => break committed,
                 Err(failure) => failure,
             };
@@ -170,17 +179,43 @@ impl Worker {
         Ok(batch)
     }
 
+    /// Gets the files ready, if they are not, and merges.
+    async fn attempt(
+        &self,
+        batch: &EventBatch,
+        prepared: &mut Option<PreparedFiles>,
+        suspected: Option<&str>,
+    ) -> Result<Committed, Failure> {
+        let files = match prepared {
+            Some(files) => files,
+            None => prepared.insert(self.prepare_files(batch).await?),
+        };
+        self.transact(batch, files, suspected).await
+    }
+
+    async fn prepare_files(&self, batch: &EventBatch) -> Result<PreparedFiles, Failure> {
+        let Some(files) = &self.surroundings.files else { return Ok(PreparedFiles::default()) };
+        let started = Instant::now();
+        let prepared = files.prepare(batch).await?;
+        if self.surroundings.health.up(Component::Files) {
+            info!("the store of the files answers again");
+        }
+        Ok(PreparedFiles { prepared, took: started.elapsed() })
+    }
+
     async fn try_again(&self, failure: &Failure, backoff: &mut Backoff) -> Result<(), Failure> {
         let Surroundings { metrics, health, .. } = &self.surroundings;
         let sqlstate = match failure {
             Failure::Database(error) => error.sqlstate().unwrap_or_default(),
             _ => "",
         };
-        metrics.retries.with_label_values(&[sqlstate]).inc();
-        health.down(Component::Database, failure.to_string());
+        health.down(failure.component(), failure.to_string());
         let wait = backoff.wait();
         warn!("{failure}; trying the same batch again in {}", shown(wait));
-        self.session().roll_back(Place::Stage).await?;
+        if failure.component() != Component::Files {
+            metrics.retries.with_label_values(&[sqlstate]).inc();
+            self.session().roll_back(Place::Stage).await?;
+        }
         tokio::time::sleep(wait).await;
         Ok(())
     }
@@ -191,6 +226,7 @@ impl Worker {
         self.claim.advance(&committed.positions);
         self.surroundings.known().committed(&committed.positions);
         self.surroundings.committed.notify_one();
+        self.surroundings.staged_files_merged.notify_one();
         if let Some(reading) = &self.reading {
             let metrics = &self.surroundings.metrics;
             acknowledge(reading.consumer(), metrics, batch, spent, committed);

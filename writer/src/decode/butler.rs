@@ -9,6 +9,7 @@ mod data_id;
 mod dataset;
 mod dataset_type;
 mod dimension_record;
+mod file;
 mod integral;
 mod path;
 mod region;
@@ -20,6 +21,8 @@ use crate::catalog::{Catalog, TargetIndex};
 use crate::json::{Json, malformed, set_once, utf8, visit_object};
 use crate::record::Record;
 use crate::rejection::{Rejection, SqlState};
+
+pub use file::{Checksum, EventFile, files_of};
 
 use dataset::DatasetWriter;
 use dataset_type::Definitions;

@@ -6,6 +6,7 @@ use tokio::sync::{Notify, watch};
 use uuid::Uuid;
 
 use crate::config::Config;
+use crate::files::Files;
 use crate::health::Health;
 use crate::known_progress::KnownProgress;
 use crate::metrics::Metrics;
@@ -25,6 +26,10 @@ pub struct Surroundings {
     pub stopped: Arc<StoppedPartitions>,
     /// Rung after each commit, for the one who publishes what batches have to say.
     pub committed: Arc<Notify>,
+    /// The files of datasets, if they are looked at.
+    pub files: Option<Arc<Files>>,
+    /// Rung when staged files are to be removed.
+    pub staged_files_merged: Arc<Notify>,
     /// Turns true when the process is to end.
     pub shutdown: watch::Receiver<bool>,
     /// This process among the source's writers, by a random number.
@@ -43,6 +48,7 @@ impl Surroundings {
         metrics: Arc<Metrics>,
         health: Arc<Health>,
         stopped: Arc<StoppedPartitions>,
+        files: Option<Arc<Files>>,
         shutdown: watch::Receiver<bool>,
     ) -> Self {
         let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
@@ -52,6 +58,8 @@ impl Surroundings {
             health,
             stopped,
             committed: Arc::default(),
+            files,
+            staged_files_merged: Arc::default(),
             shutdown,
             writer: Uuid::from_u128(fastrand::u128(..)),
             claimant: format!("{}:{}", host.trim(), std::process::id()).into(),

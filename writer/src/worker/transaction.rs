@@ -2,12 +2,13 @@
 
 use std::time::Instant;
 
-use super::Worker;
+use super::{PreparedFiles, Worker};
 use crate::acknowledge::{Committed, Steps};
 use crate::dead_letter;
 use crate::event_batch::{BatchPosition, EventBatch};
 use crate::failpoint;
 use crate::failure::Failure;
+use crate::files::record_removals;
 use crate::merge::{MergeAnswer, merge};
 use crate::outbox;
 use crate::reject::Rejected;
@@ -21,7 +22,7 @@ use crate::stopped_partition::PartitionStop;
 const REASONS: usize = 3;
 
 impl Worker {
-    /// Begin, stage, resolve, merge, record, commit. The batch must be sealed. Events that raise the
+    /// Begin, stage, resolve, merge, record, commit. The batch must be sealed, and its files ready. Events that raise the
     /// SQLSTATE `suspected` are rejected, if others are merged.
     ///
     /// # Errors
@@ -29,18 +30,19 @@ impl Worker {
     pub(super) async fn transact(
         &self,
         batch: &EventBatch,
+        files: &PreparedFiles,
         suspected: Option<&str>,
     ) -> Result<Committed, Failure> {
         let session = self.session();
         let config = &self.surroundings.config;
         let source = config.source.name.as_str();
         let positions = batch.positions();
-        let mut steps = Steps::default();
+        let mut steps = Steps { files: files.took, ..Steps::default() };
         let mut rejected = Rejected::default();
         rejected.add_decoded(batch.rejections());
 
         let mut answer =
-            self.apply(batch, suspected, &positions, &mut rejected, &mut steps).await?;
+            self.apply(batch, files, suspected, &positions, &mut rejected, &mut steps).await?;
         rejected.add(std::mem::take(&mut answer.rejected));
         let mut started = Instant::now();
         let mut lap = || std::mem::replace(&mut started, Instant::now()).elapsed();
@@ -56,6 +58,9 @@ impl Worker {
             outbox::record(session, source, claim, decoder, batch, &rejected).await?;
         }
         steps.outbox = lap();
+        if let Some(of_process) = &self.surroundings.files {
+            record_removals(session, source, of_process, &files.prepared, &rejected).await?;
+        }
         failpoint::hit(failpoint::MERGE_BEFORE_COMMIT).await;
         lap();
         match session.commit().await? {
@@ -72,6 +77,7 @@ impl Worker {
     async fn apply(
         &self,
         batch: &EventBatch,
+        files: &PreparedFiles,
         suspected: Option<&str>,
         positions: &[BatchPosition],
         rejected: &mut Rejected,
@@ -80,6 +86,7 @@ impl Worker {
         let (session, decoder) = (self.session(), &self.database.decoder);
         let source = self.surroundings.config.source.name.as_str();
         let mut lessons = Lessons::default();
+        lessons.excluded.clone_from(&files.prepared.refused);
         loop {
             let (staged, mut resolved) = self.resolve(batch, &mut lessons, steps).await?;
             failpoint::hit(failpoint::STAGE_BEFORE_MERGE).await;
