@@ -26,7 +26,7 @@
 //!
 //! - [`supervisor`] starts and ends the stack; [`lifeline`] ends the tests with it;
 //! - [`stack`] is what a test knows of it;
-//! - [`postgres`] and [`broker`] are servers, also for tests that need private ones, made of
+//! - [`postgres`], [`broker`] and [`object_store`] are servers, also for tests that need private ones, made of
 //!   [`process`], [`account`], [`port`] and [`scratch`], and protected by a [`certificate`];
 //!   [`segment`] is where a broker keeps a partition;
 //! - [`database`], [`topic`], [`producer`], [`transaction`], [`writer`] and [`progress`] are what a
@@ -54,6 +54,7 @@ pub mod lifeline;
 pub mod memory;
 pub mod metrics;
 pub mod numbered_stream;
+pub mod object_store;
 pub mod port;
 pub mod postgres;
 pub mod process;
@@ -75,6 +76,7 @@ pub use database::Database;
 pub use endpoint::Endpoint;
 pub use gate::Gate;
 pub use numbered_stream::NumberedStream;
+pub use object_store::ObjectStore;
 pub use postgres::Postgres;
 pub use producer::{Delivery, Message, Producer};
 pub use segment::Segment;

@@ -37,7 +37,7 @@ pub enum FileRoot {
     },
 }
 
-/// How S3 is reached. What is not given is what the variables of AWS's own tools say.
+/// How S3 is reached. Without a login, what is not given is what the variables of AWS's own tools say.
 #[derive(Debug, Clone, Default)]
 pub struct S3Config {
     /// The URL of a store that is not AWS's.

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
-use object_store::aws::{AmazonS3, AmazonS3Builder, S3CopyIfNotExists};
+use object_store::aws::{
+    AmazonS3, AmazonS3Builder, AmazonS3ConfigKey, S3ConditionalPut, S3CopyIfNotExists,
+};
 use object_store::path::Path;
 use object_store::{
     BackoffConfig, ClientOptions, Error, ObjectMeta, ObjectStore as _, ObjectStoreExt as _,
@@ -55,22 +57,29 @@ impl Bucket {
             max_retries: 1,
             retry_timeout: timeout,
         };
-        let mut builder = AmazonS3Builder::from_env()
+        // Variables that belong to another login, such as a session's token, must not come in between.
+        let begun = match &s3.login {
+            Some((id, secret)) => AmazonS3Builder::new()
+                .with_access_key_id(id)
+                .with_secret_access_key(secret.reveal()),
+            None => AmazonS3Builder::from_env(),
+        };
+        let mut builder = begun
             .with_client_options(options)
             .with_retry(retry)
             .with_crypto_provider(Arc::new(OpenSsl))
             .with_copy_if_not_exists(S3CopyIfNotExists::Multipart)
+            .with_conditional_put(S3ConditionalPut::ETagMatch)
             .with_disable_bulk_delete(true)
             .with_bucket_name(name);
         if let Some(endpoint) = &s3.endpoint {
             let is_plain = endpoint.starts_with("http://");
-            builder = builder.with_endpoint(endpoint).with_allow_http(is_plain);
+            builder = builder
+                .with_config(AmazonS3ConfigKey::S3Endpoint, endpoint)
+                .with_allow_http(is_plain);
         }
         if let Some(region) = &s3.region {
             builder = builder.with_region(region);
-        }
-        if let Some((id, secret)) = &s3.login {
-            builder = builder.with_access_key_id(id).with_secret_access_key(secret.reveal());
         }
         let client = builder.build().map_err(|error| {
             StoreError::new(format_args!("make a client for s3://{name}"), said(&error))
