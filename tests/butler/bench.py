@@ -30,7 +30,7 @@ from apply_with_butler import PromptProcessingOutputEvent, insert_events, no_exi
 from apply_with_butler import apply as apply_events
 from lsst.daf.butler import DatasetType, SerializedDatasetType
 from pydantic import TypeAdapter
-from server import Server, close
+from client_server import Server, close
 
 # Each table's rows with the number of the event that they first come with. `at` knows the events:
 # visit, exposure, "group", detector, number; `first` the first of each visit; `dataset_at` the

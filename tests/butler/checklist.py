@@ -24,8 +24,8 @@ import checklist_datasets  # noqa: F401
 import checklist_records  # noqa: F401
 from apply_with_butler import PromptProcessingOutputEvent, insert_events, no_existence_checks
 from checklist_case import CASES, Case
+from client_server import Server, close
 from lsst.daf.butler import Butler, CollectionType, DatasetType
-from server import Server, close
 
 TYPES = [
     ("dt1", ("instrument", "detector"), "int"), ("dt2", ("instrument", "detector"), "int"),
@@ -67,16 +67,15 @@ def main(dsn: str, prefix: str) -> None:
     apply_with_butler.stub_formatter = lambda name: None
     server = Server(dsn, prefix)
     cases = list(CASES.values())
-    base = server.create("template_0")
-    server.execute(base, "create extension btree_gist")
-    butler = server.butler(base, make=True)
+    base = server.create_repository("template_0")
+    butler = server.butler(base)
     fill(butler, cases)
     close(butler)
     # The repository that all others are copies of comes last, when it has its own cases' setup.
     groups = [[case for case in cases if not case.alone], *([case] for case in cases if case.alone)]
     for number, group in reversed(list(enumerate(groups))):
         template = server.create(f"template_{number}", base) if number else base
-        butler = server.butler(template, make=False)
+        butler = server.butler(template)
         for case in group:
             set_up(server, template, butler, case)
         close(butler)
