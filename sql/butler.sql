@@ -43,14 +43,49 @@ comment on column forebay.butler_chain.children is 'The names of collections, in
 insert into forebay.target (relation, on_conflict)
     values ('forebay.butler_ref', 'resolve'), ('forebay.butler_chain', 'resolve');
 
+create function forebay.give_way() returns void
+    language plpgsql
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    -- By default, a session looks for a deadlock when it has waited for 1 s, and is then the victim.
+    perform set_config('lock_timeout', '900ms', true), set_config('deadlock_timeout', '20ms', true);
+end
+$$;
+comment on function forebay.give_way() is
+    'Until the transaction ends, it gives up before any other session that it is in a deadlock with: the writer tries again, and the official client does not.';
+
+create function forebay.butler_begin(schema text) returns void
+    language plpgsql
+    security definer
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    if not exists (
+        select from forebay.target t join pg_class c on c.oid = t.relation
+        join pg_namespace n on n.oid = c.relnamespace
+        where n.nspname = butler_begin.schema and c.relname = 'dataset') then
+        raise exception using errcode = 'FB003',
+            message = format('%s.dataset is not a target', schema),
+            hint = 'Register the repository''s tables with forebay.butler_add_targets.';
+    end if;
+    perform forebay.give_way();
+    execute format('lock table %I.dataset in row exclusive mode', schema);
+end
+$$;
+comment on function forebay.butler_begin(text) is
+    'To be called first in each transaction that writes into the Butler repository in the schema. Who registers a dataset type locks the tables that its table of tags refers to, dataset before all others that are written here: so it is waited for before anything is locked.';
+
 create function forebay.butler_register(schema text, dataset_types jsonb) returns jsonb
     language plpgsql
     security definer
     set search_path = pg_catalog, pg_temp
 as $$
 declare
-    answer jsonb := forebay.butler_register_types(schema, dataset_types);
+    answer jsonb;
 begin
+    perform forebay.give_way();
+    answer := forebay.butler_register_types(schema, dataset_types);
     if answer ? 'error' then
         perform forebay.raise_error(answer -> 'error');
     end if;

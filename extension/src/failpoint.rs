@@ -83,9 +83,11 @@ mod armed {
         }
     }
 
-    /// The lock is the one of the tests' `gate.rs`; the transaction keeps its share.
+    /// The lock is the one of the tests' `gate.rs`; the transaction keeps its share. It is waited for
+    /// without a limit.
     fn wait_at_gate() {
-        let sql = "select pg_catalog.pg_advisory_xact_lock_shared(x'6f726562'::pg_catalog.int8)";
+        let sql = "select pg_catalog.set_config('lock_timeout', '0', true); \
+                   select pg_catalog.pg_advisory_xact_lock_shared(x'6f726562'::pg_catalog.int8)";
         if let Err(error) = Spi::run(sql) {
             pgrx::error!("the gate: {error}");
         }

@@ -11,7 +11,8 @@ select current_user::text,
     select 'execute forebay.' || p.proname from pg_proc p
     where p.pronamespace = 'forebay'::regnamespace
       and p.proname in ('server_identity', 'heartbeat', 'open_session', 'owners', 'own', 'disown', 'claim',
-        'stage', 'merge', 'record_dead_letters', 'expire_dead_letters', 'butler_resolve',
+        'stage', 'merge', 'record_dead_letters', 'expire_dead_letters',
+        'butler_begin', 'butler_resolve',
         'record_outbox', 'take_outbox', 'ack_outbox', 'outbox_backlog',
         'record_file_removals', 'next_file_removals', 'ack_file_removals')
       and not has_function_privilege(p.oid, 'execute')

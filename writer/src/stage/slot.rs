@@ -8,6 +8,7 @@ use crate::retry::Place;
 use crate::session::{DatabaseError, Session};
 
 const BEGIN: &str = "begin isolation level read committed read write";
+const BUTLER_BEGIN: &str = "select forebay.butler_begin($1::text)";
 const TAKE_SLOT: &str = include_str!("take_slot.sql");
 const COLUMNS: &str = include_str!("columns.sql");
 
@@ -29,7 +30,8 @@ pub async fn begin(session: &Session) -> Result<(), DatabaseError> {
 }
 
 /// Begins a transaction and takes a slot with staging tables for these targets, which stay as they
-/// are until it ends: they must have the columns that the catalog knows.
+/// are until it ends: they must have the columns that the catalog knows. What the format does first is
+/// done before.
 ///
 /// All in one round trip. A transaction that could not begin has nothing to stage in, and says so.
 pub async fn begin_and_take(
@@ -37,18 +39,30 @@ pub async fn begin_and_take(
     decoder: &Decoder,
     relations: &[u32],
 ) -> Result<Vec<Staging>, DatabaseError> {
+    let resolve = decoder.format.resolve();
+    let prepare = match &resolve {
+        Some(resolve) => Some((session.statement(Place::Stage, BUTLER_BEGIN).await?, resolve)),
+        None => None,
+    };
     let take = session.statement(Place::Stage, TAKE_SLOT).await?;
     let look = session.statement(Place::Stage, COLUMNS).await?;
     let client = session.client();
     let parameters: [&(dyn ToSql + Sync); 1] = [&relations];
+    let prepare = async {
+        match &prepare {
+            Some((begin, resolve)) => client.execute(begin, &[&resolve.schema]).await.map(drop),
+            None => Ok(()),
+        }
+    };
     let all = async {
         tokio::try_join!(
             client.batch_execute(BEGIN),
+            prepare,
             client.query(&take, &parameters),
             client.query(&look, &parameters)
         )
     };
-    let ((), stagings, columns) = session.within(Place::Stage, all).await?;
+    let ((), (), stagings, columns) = session.within(Place::Stage, all).await?;
     let answer =
         |error: tokio_postgres::Error| DatabaseError::answer(Place::Stage, error.to_string());
     for row in &columns {
