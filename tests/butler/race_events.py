@@ -22,9 +22,14 @@ from event_application import without_files
 from lsst.daf.butler import CollectionType
 
 
-def prepend(c: Case, *runs: str) -> dict:
-    return c.records(c.detector(3)) | {"chains": [
+def prepend(c: Case, *runs: str, records: tuple = ()) -> dict:
+    return c.records(*records) | {"chains": [
         {"op": "prepend", "parent": f"chain/{c.name}", "children": list(runs)}]}
+
+
+def first(c: Case, *runs: str) -> dict:
+    """With a record, so that there are rows to be merged."""
+    return prepend(c, *runs, records=(c.detector(3),))
 
 
 RACES = {
@@ -40,8 +45,8 @@ RACES = {
     "values": lambda c: (c.records(c.detector(3, raft="first")), c.records(c.detector(3, raft="last"))),
     "name": lambda c: (c.records(c.detector(3, full_name="X")), c.records(c.detector(4, full_name="X"))),
     "run": lambda c: (c.event(c.file(1, run=f"new/{c.name}")), c.event(c.file(2, run=f"new/{c.name}", detector=1))),
-    "chain": lambda c: (prepend(c, c.run), prepend(c, c.other_run)),
-    "member": lambda c: (prepend(c, c.run, c.other_run), prepend(c, c.other_run)),
+    "chain": lambda c: (first(c, c.run), prepend(c, c.other_run)),
+    "member": lambda c: (first(c, c.run, c.other_run), prepend(c, c.other_run)),
 }
 
 
