@@ -28,9 +28,9 @@ import time
 import psycopg2
 from apply_with_butler import PromptProcessingOutputEvent, insert_events, no_existence_checks
 from apply_with_butler import apply as apply_events
+from client_server import Server, close
 from lsst.daf.butler import DatasetType, SerializedDatasetType
 from pydantic import TypeAdapter
-from client_server import Server, close
 
 # Each table's rows with the number of the event that they first come with. `at` knows the events:
 # visit, exposure, "group", detector, number; `first` the first of each visit; `dataset_at` the
@@ -74,9 +74,7 @@ def prepare(server: Server, directory: pathlib.Path, visits: int, detectors: int
         [sys.executable, pathlib.Path(__file__).with_name("make_events.py"), made, "--visits", str(visits),
          "--detectors", str(detectors), "--types", str(types), "--hsc-every", "0", "--dataset-types", "none"],
         check=True, stdout=sys.stderr)
-    template = server.create("template")
-    server.execute(template, "create extension btree_gist")
-    butler = server.butler(template, make=True)
+    butler = server.butler(server.create_repository("template"))
     definitions = TypeAdapter(list[SerializedDatasetType]).validate_json(
         pathlib.Path(f"{made}.dataset_types.json").read_text())
     for definition in definitions:
