@@ -227,6 +227,39 @@ $$;
 comment on function forebay.why_walked(oid, name[]) is
     'Why rows of a target are applied one by one: what it has may make one row''s outcome depend on others in ways that no look foresees. Null: they are merged as a set.';
 
+create function forebay.why_by_triggers(foreign_key pg_constraint) returns text
+    language sql stable
+    set search_path = pg_catalog, pg_temp
+as $$
+    select case
+        when child.relkind <> 'r' then 'rows are written into partitions'
+        when foreign_key.confrelid = foreign_key.conrelid then 'it refers to the rows'' own table'
+        when foreign_key.condeferrable then 'it is deferrable'
+        when not foreign_key.convalidated then 'it is not valid'
+        when (select count(*) from pg_trigger g
+              where g.tgconstraint = foreign_key.oid and g.tgrelid = foreign_key.conrelid and g.tgenabled = 'O') <> 2
+            then 'its triggers are not enabled as usual'
+        when child.relowner <> parent.relowner then 'what it refers to has another owner'
+        when parent.relforcerowsecurity then 'what it refers to forces row security'
+        when exists (
+            select from unnest(foreign_key.conkey) u(attnum)
+            where not exists (
+                select from forebay.staged_column s
+                where s.relation = foreign_key.conrelid and s.attnum = u.attnum))
+            then 'a column of it is not staged'
+        when exists (
+            select from unnest(foreign_key.confkey, foreign_key.conkey) u(parent_attnum, child_attnum)
+            join pg_attribute a on a.attrelid = foreign_key.confrelid and a.attnum = u.parent_attnum
+            join pg_attribute b on b.attrelid = foreign_key.conrelid and b.attnum = u.child_attnum
+            where a.attcollation <> b.attcollation)
+            then 'it compares columns of different collations'
+    end
+    from pg_class child, pg_class parent
+    where child.oid = foreign_key.conrelid and parent.oid = foreign_key.confrelid
+$$;
+comment on function forebay.why_by_triggers(pg_constraint) is
+    'Why a foreign key of a target is checked by PostgreSQL''s triggers, once for each row. Null: a merge checks it once for a set of rows.';
+
 create function forebay.describe_foreign_keys(relations oid[]) returns jsonb
     language sql stable
     set search_path = pg_catalog, pg_temp
@@ -268,6 +301,8 @@ as $$
             and has_table_privilege(c.relowner, p.oid, 'select')
             and (o.rolsuper or o.rolbypassrls or not p.relrowsecurity
                  or p.relowner = c.relowner and not p.relforcerowsecurity),
+        'constraint', k.oid::int8,
+        'set_based', forebay.why_by_triggers(k) is null,
         'refers_to_key', coalesce(t.on_conflict <> 'append' and (
             select array_agg(a.attname) @> t.key and array_agg(a.attname) <@ t.key
             from pg_attribute a where a.attrelid = k.confrelid and a.attnum = any (k.confkey)), false))

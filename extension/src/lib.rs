@@ -11,6 +11,7 @@
 //! and beneath them
 //!
 //! - [`attempt`]: a subtransaction that returns the error it met, with all of its fields
+//! - [`left_out`]: foreign keys that are checked as a set, before their rows are written
 //! - [`input`]: values of types that are staged as text
 //! - [`description`]: what the catalog says of targets, kept for the session
 //! - [`identity`]: work done as another user, in a security-restricted operation
@@ -27,6 +28,7 @@ pub mod description;
 pub mod failpoint;
 pub mod identity;
 pub mod input;
+pub mod left_out;
 pub mod merge;
 pub mod plan;
 pub mod policy;
@@ -95,4 +97,5 @@ extension_sql_file!("../../sql/grants.sql", name = "grants", finalize);
 #[pg_guard]
 pub extern "C-unwind" fn _PG_init() {
     failpoint::register_settings();
+    left_out::register();
 }

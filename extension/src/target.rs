@@ -205,6 +205,9 @@ pub struct ForeignKey {
     pub foreseeable: bool,
     /// Whether it refers to the key of a target.
     pub refers_to_key: bool,
+    constraint: i64,
+    /// Whether it may be checked once for a set of rows that are written, instead of by triggers.
+    pub set_based: bool,
 }
 
 impl ForeignKey {
@@ -216,6 +219,11 @@ impl ForeignKey {
     /// The referenced table.
     pub fn parent(&self) -> Oid {
         oid_of(self.parent)
+    }
+
+    /// The constraint.
+    pub fn constraint(&self) -> Oid {
+        oid_of(self.constraint)
     }
 
     /// Whether a target that is not the referenced table has rows of it: it is a partition.

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::time::Instant;
 
-use pgrx::pg_sys::{self, Datum, ItemPointerData};
+use pgrx::pg_sys::{self, Datum, ItemPointerData, Oid};
 use pgrx::prelude::*;
 
 use super::answer::{Rejection, Tally};
@@ -17,11 +17,12 @@ use super::stored::Stored;
 use crate::attempt::{Attempt, Raised, attempt};
 use crate::failpoint;
 use crate::identity::as_table_owner;
+use crate::left_out::{self, leaving_out};
 use crate::plan::{Plan, by_key, query_level};
 use crate::policy::{Fault, fault_of};
 use crate::statement::set::Taken;
 use crate::statement::shape::Shape;
-use crate::target::Policy;
+use crate::target::{ForeignKey, Policy};
 
 /// What became of a run.
 pub enum Outcome {
@@ -321,6 +322,47 @@ impl Writer<'_> {
         by_key(|| self.run(&sql, &[]))
     }
 
+    /// The foreign keys that are checked once for all rows that are written.
+    fn set_based(&self) -> impl Iterator<Item = &ForeignKey> {
+        let (target, shape) = (&self.part.target, self.part.shape());
+        let place =
+            |relation| self.batch.parts.iter().position(|part| part.target.relation() == relation);
+        let is_written_before = move |parent| place(parent) <= place(target.relation());
+        let is_given = move |name: &String| {
+            target
+                .column(name)
+                .is_some_and(|column| shape.always_names(target, column) && !column.is_set_once)
+        };
+        self.batch.foreign_keys.iter().filter(move |foreign_key| {
+            foreign_key.set_based
+                && foreign_key.child() == target.relation()
+                && foreign_key.child_columns.iter().all(&is_given)
+                && is_written_before(foreign_key.parent())
+        })
+    }
+
+    /// Locks the parents of all rows that a statement is about to write, and answers which foreign keys
+    /// are so checked. `places` is its `$4`.
+    fn check_references(
+        &self,
+        taken: Taken,
+        places: &[ItemPointerData],
+    ) -> Result<Vec<Oid>, Raised> {
+        let mut checked = Vec::new();
+        if !left_out::is_possible() {
+            return Ok(checked);
+        }
+        let staging = self.part.staging_of(self.run);
+        for foreign_key in self.set_based() {
+            let sql = staging.misses_parents(foreign_key, taken);
+            if !failpoint::is_mutant("unchecked_references") && self.answers_true(&sql, places)? {
+                return Err(stale());
+            }
+            checked.push(foreign_key.constraint());
+        }
+        Ok(checked)
+    }
+
     fn update(&self) -> Result<u64, Raised> {
         let policy = self.part.target.policy;
         let differing = &self.stored.differing.places;
@@ -334,8 +376,9 @@ impl Writer<'_> {
         if self.answers_true(&staging.lock_differing(&shape, taken), differing)? {
             return Err(stale());
         }
+        let checked = self.check_references(taken, differing)?;
         let sql = staging.update_differing(&shape, taken);
-        let updated = by_key(|| self.run(&sql, differing))?;
+        let updated = by_key(|| self.run_without(&sql, differing, checked))?;
         if updated != differing.len() as u64 { Err(stale()) } else { Ok(updated) }
     }
 
@@ -343,7 +386,8 @@ impl Writer<'_> {
         let staging = self.part.staging_of(self.run);
         let policy = self.part.target.policy;
         if policy == Policy::Ignore {
-            return self.run(&staging.insert_ignoring(&self.part.shape()), &[]);
+            let checked = self.check_references(Taken::All, &[])?;
+            return self.run_without(&staging.insert_ignoring(&self.part.shape()), &[], checked);
         }
         let new_rows = self.stored.new_rows();
         if new_rows == 0 {
@@ -351,11 +395,13 @@ impl Writer<'_> {
         }
         let others = self.stored.not_inserted();
         let taken = if others.is_empty() { Taken::All } else { Taken::Others };
+        let checked = self.check_references(taken, &others)?;
         let mut inserted = 0;
         for given in self.shapes() {
             let shape = given.as_deref().map_or(Shape::All, Shape::Some);
             let is_mixed = self.part.given.len() > 1;
-            inserted += self.run(&staging.insert(&shape, taken, is_mixed), &others)?;
+            let sql = staging.insert(&shape, taken, is_mixed);
+            inserted += self.run_without(&sql, &others, checked.clone())?;
         }
         if inserted != new_rows as u64 {
             return Err(stale());
@@ -380,6 +426,16 @@ impl Writer<'_> {
                 places.unwrap_or(Datum::null()),
             ])
         })
+    }
+
+    /// [`run`](Self::run), without what has been checked.
+    fn run_without(
+        &self,
+        sql: &str,
+        places: &[ItemPointerData],
+        checked: Vec<Oid>,
+    ) -> Result<u64, Raised> {
+        leaving_out(sql, self.part.target.relation(), checked, || self.run(sql, places))
     }
 
     fn answers_true(&self, sql: &str, places: &[ItemPointerData]) -> Result<bool, Raised> {

@@ -2,9 +2,10 @@
 
 use super::shape::{self, Shape, names};
 use super::{
-    Staging, differs, key_images, list, moves_guard, quoted, same_key, target_rows, value_of,
+    Staging, any_of, differs, image_of, key_images, list, moves_guard, quoted, same_key,
+    target_rows, value_of,
 };
-use crate::target::Policy;
+use crate::target::{ForeignKey, Policy};
 
 /// Which of a run's rows that don't delete a statement takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +48,31 @@ impl Staging<'_> {
             target_rows(target),
             same_key(target),
             differs(target, shape)
+        )
+    }
+
+    /// Whether a row refers to what is not stored. Locks what the others refer to as a foreign key does,
+    /// in order.
+    pub fn misses_parents(&self, foreign_key: &ForeignKey, taken: Taken) -> String {
+        let columns =
+            || foreign_key.child_columns.iter().filter_map(|name| self.target.column(name));
+        let numbers: Vec<_> = (1..).zip(columns()).map(|(number, _)| number).collect();
+        let given = columns().map(|column| format!("{} is not null", image_of(column)));
+        let given =
+            if foreign_key.match_full { any_of(given) } else { list(given, " and ", |one| one) };
+        let parts = numbers.iter().zip(&foreign_key.parent_columns).zip(&foreign_key.equalities);
+        let is_parent = list(parts, " and ", |((number, parent), equality)| {
+            format!("p.{} {equality} f.c{number}", quoted(parent))
+        });
+        let named = list(&numbers, ", ", |number| format!("c{number}"));
+        format!(
+            "select count(*) > 0 from (select distinct {} from {} where {} and ({given}) order by {} offset 0) f({named}) \
+             where not exists (select from {} p where {is_parent} for key share)",
+            list(columns(), ", ", image_of),
+            self.rows(),
+            self.upserts(taken),
+            list(&numbers, ", ", i32::to_string),
+            foreign_key.parent_rows,
         )
     }
 

@@ -12,3 +12,4 @@ mod new_keys;
 mod odd_schema;
 mod renamed;
 mod session;
+mod set_based_keys;

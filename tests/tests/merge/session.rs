@@ -141,6 +141,21 @@ impl Meeting {
         self.merge_while(batch, meanwhile).await
     }
 
+    /// Does something in the foreground.
+    pub async fn foreground(&self, sql: &str) -> Result<(), Error> {
+        self.foreground.batch_execute(sql).await
+    }
+
+    /// Does something in the merge's own session.
+    pub async fn as_merging(&self, sql: &str) -> Result<(), Error> {
+        self.merging.batch_execute(sql).await
+    }
+
+    /// Makes the server's statistics tell what the merge's session has done.
+    pub async fn flush_statistics(&self) -> Result<(), Error> {
+        self.merging.batch_execute("select pg_stat_force_next_flush()").await
+    }
+
     /// Merges, with nobody in the way.
     pub async fn merge(&self, batch: &[Rows<'_>]) -> Result<Json> {
         Ok(Source::claim(&self.merging).await?.merge(batch).await?)

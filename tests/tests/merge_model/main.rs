@@ -52,7 +52,14 @@ async fn no_outcome_depends_on_how_the_stream_is_cut() -> Result<()> {
 /// writes: see `merge`.
 #[tokio::test]
 async fn every_mutant_is_caught() -> Result<()> {
-    let mutants = ["no_cut", "dead_parents", "late_parents", "version_tie", "deletes_last"];
+    let mutants = [
+        "no_cut",
+        "dead_parents",
+        "late_parents",
+        "version_tie",
+        "deletes_last",
+        "unchecked_references",
+    ];
     try_join_all(mutants.map(catch)).await?;
     Ok(())
 }

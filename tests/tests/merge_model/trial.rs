@@ -41,7 +41,11 @@ impl<'a, 'b> Trial<'a, 'b> {
     pub async fn randomize_ways(&self, rng: &mut StdRng) -> Result<()> {
         let rows = [0, 0, 0, 8, 1000][rng.random_range(0..5)];
         let always_new = rng.random_bool(0.4);
-        let sql = format!("set forebay.walk_below = {rows}; set forebay.always_new = {always_new}");
+        let set_based = rng.random_bool(0.7);
+        let sql = format!(
+            "set forebay.walk_below = {rows}; set forebay.always_new = {always_new};
+             set forebay.set_based_foreign_keys = {set_based}"
+        );
         self.client.batch_execute(&sql).await?;
         Ok(())
     }
@@ -55,7 +59,8 @@ impl<'a, 'b> Trial<'a, 'b> {
         batches: &[Vec<Event>],
     ) -> Result<Option<Difference>> {
         let (mut sane, mut mutated) = (Tally::default(), Tally::default());
-        let sql = "set forebay.walk_below = 0; reset forebay.always_new; reset forebay.mutant";
+        let sql = "set forebay.walk_below = 0; reset forebay.always_new; reset forebay.mutant;
+                   reset forebay.set_based_foreign_keys";
         self.client.batch_execute(sql).await?;
         if let Some(difference) = self.run(batches, &mut sane).await? {
             bail!("without the mutant: {difference}");

@@ -98,6 +98,7 @@ impl Directory {
         copy.set_len(0).map_err(failed)?;
         let copied = io::copy(&mut source, &mut copy).map_err(failed)?;
         if copied != size || !is_unchanged(source).map_err(failed)? {
+            // If it stays, the next look at the file removes it.
             let _ = fs::remove_file(&unfinished);
             return Err(StoreError::changed(format_args!("copy to {}", finished.display())));
         }

@@ -1,0 +1,230 @@
+//! Foreign keys that are checked once for a set of rows: nothing but the number of look-ups differs
+//! from what PostgreSQL's triggers do.
+
+use anyhow::{Context, Result};
+use serde_json::Value as Json;
+use tokio_postgres::Error;
+
+use crate::batch::{Rows, rejected, rejections, sqlstate};
+use crate::session::{End, Meeting};
+
+const SETTING: &str = "forebay.set_based_foreign_keys";
+
+/// Parents with a spare value, in partitions or not, and their children.
+const SCHEMAS: &[&str] = &[
+    "create table parent (id int4 primary key, note text);
+     create table child (id int4 primary key, parent int4 references parent, v int4);
+     insert into parent values (1, 'one'), (2, 'two'), (3, 'three');
+     select forebay.add_target('child');",
+    "create table parent (id int4 primary key, note text) partition by range (id);
+     create table low partition of parent for values from (0) to (10);
+     create table high partition of parent for values from (10) to (20);
+     create table child (id int4 primary key, parent int4 references parent, v int4);
+     insert into parent values (1, 'one'), (2, 'two'), (3, 'three');
+     select forebay.add_target('child');",
+];
+
+const CHILDREN: &[Rows] = &[Rows {
+    table: "child",
+    query: "values (0, 0, 'u'::\"char\", null::int2[], 10, 1, 0), (1, 0, 'u', null, 11, 2, 0),
+                   (2, 0, 'u', null, 12, null, 0), (3, 0, 'u', null, 13, 2, 0)",
+}];
+
+/// What another session does to the parents.
+const ACTIONS: &[&str] = &[
+    "delete from parent where id = 1",
+    "update parent set note = 'uno' where id = 1",
+    "update parent set id = 5 where id = 1",
+    "update parent set id = 15 where id = 1",
+    "delete from parent where id = 1; insert into parent values (1, 'again')",
+    "update parent set id = 9 where id = 1; update parent set id = 1 where id = 2",
+    "update parent set id = 9 where id = 1; update parent set id = 1 where id = 9",
+    "insert into parent values (4, 'four')",
+];
+
+/// Those of them that the check of a foreign key waits for.
+const WAITED_FOR: &[&str] =
+    &[ACTIONS[0], ACTIONS[2], ACTIONS[3], ACTIONS[4], ACTIONS[5], ACTIONS[6]];
+
+const ORPHANS: &str = "select from child c left join parent p on p.id = c.parent
+                       where c.parent is not null and p.id is null";
+
+/// A meeting with the setting so.
+async fn meeting(schema: &str, set_based: bool) -> Result<Meeting> {
+    let meeting = Meeting::create(schema).await?;
+    meeting.set(SETTING, if set_based { "on" } else { "off" }).await?;
+    Ok(meeting)
+}
+
+/// What both sides have met, and what is left.
+async fn seen(meeting: &Meeting, answer: Result<Json, Error>) -> Result<String> {
+    let answer = match answer {
+        Ok(answer) => format!("{:?}", rejections(&answer)?),
+        Err(error) => sqlstate(&error).to_owned(),
+    };
+    meeting.ensure_none("orphans", ORPHANS).await?;
+    Ok(format!("{answer} {} {}", meeting.rows("parent").await?, meeting.rows("child").await?))
+}
+
+#[tokio::test]
+async fn parents_are_looked_up_once() -> Result<()> {
+    let children: Vec<_> = (0..200)
+        .map(|n| format!("({n}, 0, 'u'::\"char\", null::int2[], {n}, {}, 0)", 1 + n % 2))
+        .collect();
+    let query = format!("values {}", children.join(", "));
+    for (set_based, least, most) in [(true, 0, 20), (false, 200, u32::MAX)] {
+        let meeting = meeting(SCHEMAS[0], set_based).await?;
+        let scans = "select coalesce(seq_scan, 0) + coalesce(idx_scan, 0) from pg_stat_user_tables
+                     where relname = 'parent'";
+        let scans = async || -> Result<i64> {
+            meeting.flush_statistics().await?;
+            Ok(meeting.client().query_one(scans, &[]).await?.get(0))
+        };
+        let before = scans().await?;
+        let answer = meeting.merge(&[Rows { table: "child", query: &query }]).await?;
+        assert_eq!(rejected(&answer)?, [], "{answer}");
+        let looked_up = u32::try_from(scans().await? - before)?;
+        assert!((least..=most).contains(&looked_up), "{looked_up} with {set_based}");
+        assert_eq!(answer["path"], "set", "{answer}");
+    }
+    Ok(())
+}
+
+/// The merge waits for what another session has begun.
+#[tokio::test]
+async fn a_merge_meets_what_it_waited_for_as_triggers_do() -> Result<()> {
+    for schema in SCHEMAS {
+        for action in WAITED_FOR {
+            for end in End::BOTH {
+                let mut outcomes = Vec::new();
+                for set_based in [true, false] {
+                    let meeting = meeting(schema, set_based).await?;
+                    let answer = meeting.merge_behind(action, CHILDREN, end).await?;
+                    outcomes.push(seen(&meeting, answer).await?);
+                }
+                assert_eq!(outcomes[0], outcomes[1], "{action} {end:?}");
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Another session does something between the merge's look and its write.
+#[tokio::test]
+async fn a_merge_meets_what_was_done_after_its_look_as_triggers_do() -> Result<()> {
+    for schema in SCHEMAS {
+        for action in ACTIONS {
+            let mut outcomes = Vec::new();
+            for set_based in [true, false] {
+                let meeting = meeting(schema, set_based).await?;
+                let answer = meeting.merge_held_at("merge.before_write", CHILDREN, action).await?;
+                outcomes.push(seen(&meeting, answer).await?);
+            }
+            assert_eq!(outcomes[0], outcomes[1], "{action}");
+        }
+    }
+    Ok(())
+}
+
+/// What another session does waits for the merge, and meets what it has written.
+#[tokio::test]
+async fn the_parents_are_locked_as_triggers_lock_them() -> Result<()> {
+    let snapshot = "begin isolation level repeatable read; select from child;";
+    for schema in SCHEMAS {
+        for (action, before) in [(ACTIONS[0], ""), (ACTIONS[2], ""), (ACTIONS[0], snapshot)] {
+            let mut outcomes = Vec::new();
+            for set_based in [true, false] {
+                let meeting = meeting(schema, set_based).await?;
+                if !before.is_empty() {
+                    meeting.foreground(before).await?;
+                }
+                let met = meeting.merge_ahead(CHILDREN, action).await?;
+                let met = met.err().context("the parent had no children")?;
+                meeting.foreground("rollback").await?;
+                outcomes.push((sqlstate(&met).to_owned(), meeting.rows("child").await?));
+                meeting.ensure_none("orphans", ORPHANS).await?;
+            }
+            assert_eq!(outcomes[0], outcomes[1], "{action}");
+        }
+    }
+    Ok(())
+}
+
+/// Whatever became of a merge, the session's next statements fire all triggers.
+#[tokio::test]
+async fn nothing_is_left_out_after_a_merge() -> Result<()> {
+    let orphan = "insert into child values (99, 99, 0)";
+    for (point, action) in [
+        ("", ""),
+        (
+            "merge.before_write",
+            "select pg_cancel_backend(pid) from pg_stat_activity where query like '%forebay.merge(%' and pid <> pg_backend_pid() and datname = current_database()",
+        ),
+        ("merge.before_write", "delete from parent where id = 2"),
+    ] {
+        let meeting = meeting(SCHEMAS[0], true).await?;
+        let answer = if point.is_empty() {
+            Ok(meeting.merge(CHILDREN).await?)
+        } else {
+            meeting.merge_held_at(point, CHILDREN, action).await?
+        };
+        let met = meeting.as_merging(orphan).await.err().context("an orphan was taken")?;
+        assert_eq!(sqlstate(&met), "23503", "{action}: {answer:?}");
+    }
+    Ok(())
+}
+
+/// What keeps a foreign key with its triggers, which reject what they always rejected.
+#[tokio::test]
+async fn what_does_not_qualify_is_checked_by_triggers() -> Result<()> {
+    let cases = [
+        ("references parent deferrable initially deferred", "", Some("it is deferrable")),
+        (
+            "references parent",
+            "do $$ declare name name; begin
+                for name in select tgname from pg_trigger where tgrelid = 'child'::regclass loop
+                    execute format('alter table child enable always trigger %I', name);
+                end loop; end $$",
+            Some("its triggers are not enabled as usual"),
+        ),
+        ("references child", "", Some("it refers to the rows' own table")),
+        (
+            "references parent",
+            "create role other; alter table parent owner to other; grant all on parent to public",
+            Some("what it refers to has another owner"),
+        ),
+        (
+            "references parent",
+            "alter table parent enable row level security; alter table parent force row level security",
+            Some("what it refers to forces row security"),
+        ),
+        ("references parent", "", None),
+    ];
+    for (number, (references, alteration, expected)) in (0..).zip(cases) {
+        let alteration =
+            alteration.replace("other", &format!("other_{}_{number}", std::process::id()));
+        let meeting = meeting(
+            &format!(
+                "create table parent (id int4 primary key, note text);
+                 create table child (id int4 primary key, parent int4 {references}, v int4);
+                 insert into parent values (1, 'one'), (2, 'two');
+                 {alteration};
+                 select forebay.add_target('child');"
+            ),
+            true,
+        )
+        .await?;
+        let sql = "select forebay.why_by_triggers(k) from pg_constraint k
+                   where k.contype = 'f' and k.conrelid = 'child'::regclass";
+        let why: Option<String> = meeting.client().query_one(sql, &[]).await?.get(0);
+        assert_eq!(why.as_deref(), expected);
+        let batch = [Rows {
+            table: "child",
+            query: "values (0, 0, 'u'::\"char\", null::int2[], 1, 7, 0), (1, 0, 'u', null, 2, null, 0)",
+        }];
+        let answer = meeting.merge(&batch).await?;
+        assert_eq!(rejected(&answer)?, [(0, "23503".to_owned())], "{references} {alteration}");
+        assert_eq!(meeting.rows("child").await?, "(2,,0)");
+    }
+    Ok(())
+}
