@@ -99,6 +99,9 @@ begin
         raise not_null_violation using message = 'a key that is null';
     end if;
     if is_delete then
+        -- A key that is no value of its type is a fault also where no partition could hold it.
+        execute 'select ' || (select string_agg(model.value(target, staged, k), ', ')
+                              from jsonb_array_elements_text(target -> 'key') k);
         execute format('delete from %s where %s', target ->> 'name', same_key);
         return;
     end if;
