@@ -8,12 +8,14 @@
 
 mod chains;
 mod expansion;
+mod integer;
 mod known;
 mod lookup;
 pub mod pending;
 mod pixel;
 pub mod register;
 mod runs;
+mod summaries;
 mod targets;
 
 use std::collections::{BTreeSet, HashMap};
@@ -126,7 +128,7 @@ fn resolve(
         rejected.extend(chains.iter_mut().flat_map(|chains| chains.judge(&dead)));
         dead.extend(rejected.iter().map(|rejection| rejection.event));
         let events: Vec<i32> = dead.into_iter().collect();
-        let staged = expansion::expand(client, &references, &repository, &known, &events)?;
+        let staged = expansion::expand(attempt, client, &references, &repository, &known, &events)?;
         rejected.retain(|rejection| !settings.excluded.contains(&rejection.event));
         rejected.sort_by_key(|rejection| rejection.event);
         rejected.dedup_by_key(|rejection| rejection.event);

@@ -10,9 +10,11 @@
 //! - [`staged`]: reading what is staged
 //! - [`look`]: finding what a run would violate
 //! - [`set`]: writing a run as one set
+//! - [`reference`]: comparing what rows refer to with what is staged
 //! - [`row`]: applying a single row
 
 pub mod look;
+mod reference;
 pub mod row;
 pub mod set;
 pub mod shape;

@@ -4,11 +4,13 @@ use pgrx::datum::DatumWithOid;
 use pgrx::pg_sys::Oid;
 use pgrx::spi::SpiClient;
 
+use super::integer::as_integer;
 use super::known::{FILE_KEY, Known};
-use super::lookup::{DimensionColumn, Repository, TagsTable, is_integer};
+use super::lookup::{DimensionColumn, Repository, TagsTable};
+use super::summaries::{Summaries, Summary, TYPE_SUMMARY};
 use super::targets::{ensure_target, find_target};
 use super::{References, StagedRows};
-use crate::attempt::Raised;
+use crate::attempt::{Attempt, Raised};
 use crate::merge::batch_argument;
 use crate::statement::{literal, quoted};
 
@@ -17,7 +19,8 @@ const TAI_OFFSET_NANOSECONDS: &str = "37000000000";
 
 /// The references with what their names stand for: `r` the reference, `y` its dataset type, `f` that of
 /// its file's first dataset, `u` its run. `$1` is the batch, `$2` to `$5` the dataset types, `$6` and
-/// `$7` the runs, `$8` the events that are left out, `$9` known datasets, `$10` known files.
+/// `$7` the runs, `$8` the events that are left out, `$9` known datasets, `$10` known files, `$11` and
+/// `$12` what the repository has of a summary.
 const RESOLVED: &str = "r join unnest($2::text[], $3::int8[], $4::text[], $5::text[]) \
     y(name, id, storage_class, tags_table) on y.name = r.dataset_type \
     join unnest($2::text[], $4::text[]) f(name, storage_class) on f.name = r.file_dataset_type \
@@ -30,19 +33,30 @@ struct Expansion {
     columns: Vec<String>,
     values: Vec<String>,
     condition: String,
-    /// Whether several references of an event give the same row.
-    repeats: bool,
+    /// For a summary of collections, what it describes them by: several references of an event give
+    /// the same row.
+    summarised: Option<String>,
 }
 
 /// Stages the rows that the references stand for, but for the events in `rejected`.
 pub fn expand(
+    attempt: &Attempt,
     client: &mut SpiClient<'_>,
     references: &References,
     repository: &Repository,
     known: &Known,
     rejected: &[i32],
 ) -> Result<Vec<StagedRows>, Raised> {
-    let expansions = expansions(repository);
+    let mut summaries = Summaries::default();
+    let mut expansions = expansions(repository);
+    for Expansion { table, summarised, .. } in &expansions {
+        if let Some(column) = summarised {
+            summaries.look_up(attempt, client, repository, table, column)?;
+        }
+    }
+    if summaries.has_all_types(repository) {
+        expansions.retain(|expansion| expansion.table != TYPE_SUMMARY);
+    }
     let mut targets = Vec::with_capacity(expansions.len());
     for expansion in &expansions {
         let table = expansion.table.as_str();
@@ -58,7 +72,8 @@ pub fn expand(
     let mut staged = Vec::new();
     for (expansion, target) in expansions.iter().zip(targets) {
         let sql = statement(expansion, references, target.id);
-        let arguments = arguments(references, repository, known, rejected);
+        let summary = summaries.of(&expansion.table);
+        let arguments = arguments(references, repository, known, rejected, summary);
         let rows = client.update(sql.as_str(), None, &arguments)?;
         staged.push(StagedRows { relation: target.relation.to_u32(), rows: rows.len() as i64 });
     }
@@ -72,10 +87,10 @@ fn expansions(repository: &Repository) -> Vec<Expansion> {
             .column("dataset_type_id", "y.id")
             .column("ingest_date", &tai_now())
             .column("run_id", "u.id"),
-        Expansion::new("collection_summary_dataset_type")
+        Expansion::new(TYPE_SUMMARY)
             .column("collection_id", "u.id")
             .column("dataset_type_id", "y.id")
-            .repeating(),
+            .summarising("dataset_type_id", "y.id"),
         Expansion::new("dataset_location")
             .column("datastore_name", "r.datastore_name")
             .column("dataset_id", "r.id")
@@ -122,17 +137,13 @@ fn summary(table: &TagsTable, governor: &DimensionColumn) -> Expansion {
         .column("collection_id", "u.id")
         .column(&governor.name, &value_of(governor))
         .of_table(table)
-        .repeating()
+        .summarising(&governor.name, &value_of(governor))
 }
 
 /// The value of a dimension in the data ID of the reference `r`; null for a word in place of an integer.
 pub fn value_of(dimension: &DimensionColumn) -> String {
     let value = format!("(r.data_id ->> {})", literal(&dimension.name));
-    if dimension.is_integer {
-        format!("case when {} then {value}::int8 end", is_integer(&value))
-    } else {
-        value
-    }
+    if dimension.is_integer { as_integer(&value) } else { value }
 }
 
 fn tai_now() -> String {
@@ -148,7 +159,7 @@ impl Expansion {
             columns: Vec::new(),
             values: Vec::new(),
             condition: String::new(),
-            repeats: false,
+            summarised: None,
         }
     }
 
@@ -173,8 +184,12 @@ impl Expansion {
         self
     }
 
-    fn repeating(mut self) -> Self {
-        self.repeats = true;
+    fn summarising(mut self, column: &str, value: &str) -> Self {
+        self.condition.push_str(&format!(
+            " and not exists (select from unnest($11::int8[], $12::text[]) k(run, value) \
+             where k.run = u.id and k.value = ({value})::text)"
+        ));
+        self.summarised = Some(column.to_owned());
         self
     }
 }
@@ -182,7 +197,7 @@ impl Expansion {
 fn statement(expansion: &Expansion, references: &References, target: i32) -> String {
     let staging = format!("forebay_staging.{}", quoted(&format!("t{target}_{}", references.slot)));
     let values = expansion.values.join(", ");
-    let (rows, order) = if expansion.repeats {
+    let (rows, order) = if expansion.summarised.is_some() {
         ("min(r._row)", format!(" group by r._batch, r._event, {values}"))
     } else {
         ("r._row", String::new())
@@ -201,7 +216,8 @@ fn arguments<'a>(
     repository: &Repository,
     known: &Known,
     rejected: &[i32],
-) -> [DatumWithOid<'a>; 10] {
+    summary: Summary,
+) -> [DatumWithOid<'a>; 12] {
     let types = &repository.dataset_types;
     let texts = |value: fn(&super::lookup::DatasetType) -> &String| {
         types.iter().map(|known| value(known).clone()).collect::<Vec<_>>()
@@ -217,5 +233,7 @@ fn arguments<'a>(
         rejected.to_vec().into(),
         known.datasets.clone().into(),
         known.files.clone().into(),
+        summary.runs.into(),
+        summary.values.into(),
     ]
 }

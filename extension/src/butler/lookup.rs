@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use pgrx::spi::SpiClient;
 
+use super::integer::as_integer;
 use super::pixel::pixels_of;
 use super::register::Definition;
 use super::{References, Settings, owner_of};
@@ -14,16 +15,6 @@ use crate::statement::quoted;
 
 /// `collection.type` of a run (BUTLER.md, section 3).
 pub const RUN: i16 = 1;
-
-/// Whether a value of a data ID is an integer that fits into eight bytes, as SQL.
-pub fn is_integer(value: &str) -> String {
-    format!(
-        "case when {value} ~ '^\\s*[-+]?[0-9]{{1,30}}\\s*$' \
-         then {value}::numeric between {} and {} else false end",
-        i64::MIN,
-        i64::MAX
-    )
-}
 
 /// A registered dataset type that the batch names.
 pub struct DatasetType {
@@ -279,16 +270,16 @@ impl Repository {
             .map(|pixels| (pixels.map(|(first, _)| first), pixels.map(|(_, last)| last)))
             .unzip();
         let value = "(r.data_id ->> d.name)";
-        let is_integer = is_integer(value);
+        let integer = as_integer(value);
         let sql = format!(
-            "select distinct on (r._event) r._event, r.dataset_type, d.name, {value}, {is_integer} \
+            "select distinct on (r._event) r._event, r.dataset_type, d.name, {value}, \
+             {integer} is not null \
              from {} r cross join unnest($3::text[], $4::bool[], $5::int8[], $6::int8[]) \
              with ordinality d(name, is_integer, lowest, highest, place) \
              where r._batch >= $1 and r.dataset_type = any ($2) \
              and ({value} is null \
-                  or d.is_integer and not {is_integer} \
-                  or case when d.lowest is not null and {is_integer} \
-                     then {value}::int8 not between d.lowest and d.highest else false end) \
+                  or d.is_integer and {integer} is null \
+                  or d.lowest is not null and {integer} not between d.lowest and d.highest) \
              order by r._event, r._row, d.place",
             references.staging,
         );

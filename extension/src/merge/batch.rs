@@ -199,6 +199,11 @@ impl Batch {
         self.parts.iter().all(|part| part.knows_keys)
     }
 
+    /// Whether none of its rows deletes.
+    pub fn deletes_nothing(&self) -> bool {
+        self.parts.iter().all(|part| part.deletes == 0)
+    }
+
     /// The part of a target, if it has rows.
     pub fn part_of(&self, relation: Oid) -> Option<&Part> {
         self.parts.iter().find(|part| part.target.relation() == relation)

@@ -20,6 +20,7 @@ use crate::identity::as_table_owner;
 use crate::left_out::{self, leaving_out};
 use crate::plan::{Plan, by_key, query_level};
 use crate::policy::{Fault, fault_of};
+use crate::statement::Staging;
 use crate::statement::set::Taken;
 use crate::statement::shape::Shape;
 use crate::target::{ForeignKey, Policy};
@@ -241,9 +242,15 @@ impl Job<'_> {
             let Some((first, _)) = group.first() else { continue };
             as_table_owner(attempt, owner(first), || {
                 query_level(attempt, || {
+                    let mut written = Vec::new();
                     for (part, stored) in group {
                         let (batch, run) = (self.batch, self.run);
-                        tallies.push(Writer { batch, run, part, stored }.write()?);
+                        let writer = Writer { batch, run, part, stored, written: &written };
+                        let tally = writer.write()?;
+                        if self.batch.deletes_nothing() && tally.unchanged == 0 {
+                            written.push(part.target.relation());
+                        }
+                        tallies.push(tally);
                     }
                     Ok(())
                 })
@@ -291,6 +298,8 @@ struct Writer<'a> {
     run: Run,
     part: &'a Part,
     stored: &'a Stored,
+    /// The targets of which all rows of the run have just been written.
+    written: &'a [Oid],
 }
 
 impl Writer<'_> {
@@ -354,13 +363,23 @@ impl Writer<'_> {
         }
         let staging = self.part.staging_of(self.run);
         for foreign_key in self.set_based() {
-            let sql = staging.misses_parents(foreign_key, taken);
+            let sql = staging.misses_parents(foreign_key, taken, self.just_written(foreign_key));
             if !failpoint::is_mutant("unchecked_references") && self.answers_true(&sql, places)? {
                 return Err(stale());
             }
             checked.push(foreign_key.constraint());
         }
         Ok(checked)
+    }
+
+    /// The rows that a foreign key may refer to, if all of them have just been written, and nobody can
+    /// have deleted one.
+    fn just_written(&self, foreign_key: &ForeignKey) -> Option<Staging<'_>> {
+        let parent = foreign_key.parent();
+        if !foreign_key.refers_to_key || !self.written.contains(&parent) {
+            return None;
+        }
+        self.batch.part_of(parent).map(|part| part.staging_of(self.run))
     }
 
     fn update(&self) -> Result<u64, Raised> {

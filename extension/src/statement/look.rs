@@ -3,6 +3,7 @@
 //! A row is judged by its post-image: what it names, else what is stored, else the column's default.
 //! A default that is no constant counts as null here; what it violates shows when it is written.
 
+use super::reference::{collated, is_unstaged, same_staged_key};
 use super::shape::{self, Shape};
 use super::{
     Staging, any_of, differs, image_of, key_images, list, literal, moves_guard, quoted, same_key,
@@ -294,11 +295,21 @@ impl<'a> Look<'a> {
 
     /// How many distinct references of the rows have neither a stored parent nor one that an event
     /// no later than theirs gives. `parent` is staged in the same batch.
+    ///
+    /// Of rows with the same reference the first one decides: hundreds may share it, and as many may
+    /// give it.
     pub fn count_orphans(&self, foreign_key: &ForeignKey, parent: Option<Staging>) -> String {
-        let columns = list(&foreign_key.child_columns, ", ", |name| format!("q.{}", quoted(name)));
+        let names = || foreign_key.child_columns.iter().zip(&foreign_key.collations);
+        let value = |name: &str, collation: &Option<String>| {
+            collated(format!("q.{}", quoted(name)), collation.as_deref())
+        };
+        let values = list(names(), ", ", |(name, collation)| value(name, collation));
+        let references = list(names(), ", ", |(name, collation)| {
+            format!("{} as {}", value(name, collation), quoted(name))
+        });
         format!(
-            "select count(*) from (select distinct {columns} from {} q where ({}){} offset 0) q \
-             where {}",
+            "select count(*) from (select q.* from (select {references}, min(q._event) as _event \
+             from {} q where {} group by {values}) q where true{} offset 0) q where {}",
             self.post_images(self.reads_target && self.needs_stored_for(foreign_key)),
             self.refers(foreign_key),
             parent.map(|parent| is_ungiven(foreign_key, parent)).unwrap_or_default(),
@@ -362,7 +373,7 @@ impl<'a> Look<'a> {
              where {} order by 1, 2, 3",
             self.post_images(true),
             parent.rows(),
-            same_staged_key(foreign_key, parent, "q"),
+            same_staged_key(foreign_key, parent),
             parent.of_run(),
             self.refers(foreign_key),
             is_orphan(foreign_key)
@@ -397,29 +408,7 @@ impl<'a> Look<'a> {
 fn is_ungiven(foreign_key: &ForeignKey, parent: Staging) -> String {
     let in_time =
         if failpoint::is_mutant("late_parents") { "" } else { " and s._event <= q._event" };
-    format!(
-        " and not exists (select from {} where {} and s._op <> 'd' and {}{in_time})",
-        parent.rows(),
-        parent.of_run(),
-        same_staged_key(foreign_key, parent, "q")
-    )
-}
-
-/// Whether the staged row `s` of the parent has the key that a row refers to.
-fn same_staged_key(foreign_key: &ForeignKey, parent: Staging, child: &str) -> String {
-    let keys = foreign_key.parent_columns.iter().filter_map(|name| parent.target.column(name));
-    let same = foreign_key.child_columns.iter().zip(keys).zip(&foreign_key.equalities);
-    list(same.zip(&foreign_key.collations), " and ", |(((name, key), equality), collation)| {
-        let key = collated(image_of(key), collation.as_deref());
-        format!("{key} {equality} {child}.{}", quoted(name))
-    })
-}
-
-fn collated(value: String, collation: Option<&str>) -> String {
-    match collation {
-        Some(collation) => format!("({value} collate {collation})"),
-        None => value,
-    }
+    is_unstaged(foreign_key, parent, in_time)
 }
 
 /// Whether nothing is stored that a row refers to.

@@ -1,5 +1,6 @@
 //! Writing a run as one set.
 
+use super::reference::is_unstaged;
 use super::shape::{self, Shape, names};
 use super::{
     Staging, any_of, differs, image_of, key_images, list, moves_guard, quoted, same_key,
@@ -52,8 +53,13 @@ impl Staging<'_> {
     }
 
     /// Whether a row refers to what is not stored. Locks what the others refer to as a foreign key does,
-    /// in order.
-    pub fn misses_parents(&self, foreign_key: &ForeignKey, taken: Taken) -> String {
+    /// in order. What `written` has is stored, and needs no lock, since this transaction has written it.
+    pub fn misses_parents(
+        &self,
+        foreign_key: &ForeignKey,
+        taken: Taken,
+        written: Option<Staging>,
+    ) -> String {
         let columns =
             || foreign_key.child_columns.iter().filter_map(|name| self.target.column(name));
         let numbers: Vec<_> = (1..).zip(columns()).map(|(number, _)| number).collect();
@@ -65,12 +71,22 @@ impl Staging<'_> {
             format!("p.{} {equality} f.c{number}", quoted(parent))
         });
         let named = list(&numbers, ", ", |number| format!("c{number}"));
-        format!(
-            "select count(*) > 0 from (select distinct {} from {} where {} and ({given}) order by {} offset 0) f({named}) \
-             where not exists (select from {} p where {is_parent} for key share)",
-            list(columns(), ", ", image_of),
+        let references = format!(
+            "select {} from {} where {} and ({given})",
+            list(columns(), ", ", |column| format!(
+                "{} as {}",
+                image_of(column),
+                quoted(&column.name)
+            )),
             self.rows(),
             self.upserts(taken),
+        );
+        format!(
+            "select count(*) > 0 from (select distinct {} from ({references} offset 0) q \
+             where true{} order by {} offset 0) f({named}) \
+             where not exists (select from {} p where {is_parent} for key share)",
+            list(&foreign_key.child_columns, ", ", |name| format!("q.{}", quoted(name))),
+            written.map(|parent| is_unstaged(foreign_key, parent, "")).unwrap_or_default(),
             list(&numbers, ", ", i32::to_string),
             foreign_key.parent_rows,
         )
