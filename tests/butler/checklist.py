@@ -5,13 +5,14 @@
 
 SERVER is a superuser's DSN of a server without a database. Makes a repository for all cases
 together, and a copy for each that stands alone, in databases `PREFIX_template_N`, which nobody is
-connected to afterwards; and copies of these, `PREFIX_client_N`, in which the client has applied the
-cases' events one after another, in the existing service's way. An event that raises is refused;
-errors that would end the service count as that too.
+connected to afterwards; and copies of these, `PREFIX_once_N`, in which the client has applied the
+cases' events one after another, in the existing service's way, and `PREFIX_twice_N`, in which it has
+applied each of them a second time at once. An event that raises is refused; errors that would end
+the service count as that too.
 
-Writes JSON lines: for each repository {"template", "client", "idle", "cases": [{"name",
-"uuid_prefix", "events": [text], "outcomes": [text]}]}. An outcome is empty, or the exception's
-class; `idle` is an event that changes nothing.
+Writes JSON lines: for each repository {"template", "once", "twice", "idle", "cases": [{"name",
+"uuid_prefix", "events": [text], "outcomes": [text]}]}. An outcome, the same each time, is empty, or
+the exception's class; `idle` is an event that changes nothing.
 """
 
 from __future__ import annotations
@@ -20,11 +21,13 @@ import json
 import sys
 
 import apply_with_butler
+import checklist_chains  # noqa: F401
 import checklist_datasets  # noqa: F401
 import checklist_records  # noqa: F401
 from apply_with_butler import PromptProcessingOutputEvent, insert_events, no_existence_checks
 from checklist_case import CASES, Case
 from client_server import Server, close
+from event_application import outcome
 from lsst.daf.butler import Butler, CollectionType, DatasetType
 
 TYPES = [
@@ -54,12 +57,16 @@ def set_up(server: Server, database: str, butler: Butler, case: Case) -> None:
             server.execute(database, step)
 
 
-def outcome(butler: Butler, event: str) -> str:
-    try:
-        insert_events(butler, [PromptProcessingOutputEvent.model_validate_json(event)])
-    except Exception as error:
-        return type(error).__name__
-    return ""
+def apply(server: Server, database: str, cases: list[Case], times: int) -> list[list[str]]:
+    """Applies all events, each so many times. Answers what became of each case's events."""
+    butler = server.butler(database)
+    outcomes = []
+    for case in cases:
+        met = [{outcome(butler, event) for _ in range(times)} for event in case.events()]
+        assert all(len(same) == 1 for same in met), (case.name, met)
+        outcomes.append([same.pop() for same in met])
+    close(butler)
+    return outcomes
 
 
 def main(dsn: str, prefix: str) -> None:
@@ -79,16 +86,16 @@ def main(dsn: str, prefix: str) -> None:
         for case in group:
             set_up(server, template, butler, case)
         close(butler)
-        client = server.create(f"client_{number}", template)
-        butler = server.butler(client)
-        told = []
-        for case in group:
-            events = case.events()
-            told.append({"name": case.name, "uuid_prefix": case.uuid_prefix, "events": events,
-                         "outcomes": [outcome(butler, event) for event in events]})
-        close(butler)
+        once, twice = (server.create(f"{times}_{number}", template) for times in ("once", "twice"))
+        outcomes = apply(server, once, group, 1)
+        again = apply(server, twice, group, 2)
+        assert outcomes == again, [
+            (case.name, *both) for case, *both in zip(group, outcomes, again, strict=True) if both[0] != both[1]]
+        told = [{"name": case.name, "uuid_prefix": case.uuid_prefix, "events": case.events(), "outcomes": met}
+                for case, met in zip(group, outcomes, strict=True)]
         idle = cases[0].records(cases[0].detector(1))
-        print(json.dumps({"template": template, "client": client, "idle": json.dumps(idle), "cases": told}))
+        print(json.dumps({
+            "template": template, "once": once, "twice": twice, "idle": json.dumps(idle), "cases": told}))
 
 
 if __name__ == "__main__":

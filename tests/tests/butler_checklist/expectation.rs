@@ -1,5 +1,28 @@
 //! What is expected of each case.
 
+/// Rules of the client's that no stream of events can show, and why.
+pub const LEFT_OUT: &[(&str, &str)] = &[
+    (
+        "A04",
+        "a record twice in one call, which the service never makes: it keeps the last, as A04b",
+    ),
+    (
+        "B24e",
+        "a dataset type with two storage classes in one call; an event's definition is one: B73b",
+    ),
+    ("B41", "files are looked for by those who configure it: tests/tests/files"),
+    ("B71", "the service always skips what exists"),
+    ("C09", "redefine_chain: no event asks for it"),
+    ("C09b", "redefine_chain: no event asks for it"),
+    ("C13", "who changes one chain at the same time waits: tests/tests/butler_client/race.rs"),
+    ("C16", "no event registers a chain; a run of that name: B21"),
+    ("C18", "a caching context is the client's own"),
+    ("C19", "who only removes members at the same time: tests/tests/butler_client/race.rs"),
+    ("E01", "the datastore's table is made by who makes the repository"),
+    ("E02", "the datastore's table is made by who makes the repository"),
+    ("E03", "the datastore's table is made by who makes the repository"),
+];
+
 /// Storage classes that the writers' configuration lists as convertible.
 pub const CONVERTIBLE: &str = "Packages = StructuredDataDict";
 
@@ -152,6 +175,40 @@ pub const REFUSALS: &[(&str, usize, &str, &str)] = &[
     ("B86b", 2, "ValidationError", "22P02"),
     ("B87", 0, "", "22030"),
     ("B87", 1, "", "22030"),
+    ("C07c", 0, "MissingCollectionError", "23503"),
+    ("C07c", 1, "MissingCollectionError", "23503"),
+    ("C07c", 2, "MissingCollectionError", "23503"),
+    ("C07c", 3, "CollectionTypeError", "23514"),
+    ("C09c", 3, "MissingCollectionError", "23503"),
+    ("C09c", 4, "CollectionTypeError", "23514"),
+    ("C10", 0, "CollectionCycleError", "23514"),
+    ("C10", 1, "CollectionCycleError", "23514"),
+    ("C10b", 0, "CollectionCycleError", "23514"),
+    ("C10b", 1, "CollectionCycleError", "23514"),
+    ("C10c", 1, "CollectionCycleError", "23514"),
+    ("C10c", 2, "CollectionCycleError", "23514"),
+    ("C10f", 0, "CollectionCycleError", "23514"),
+    ("C11", 0, "MissingCollectionError", "23503"),
+    ("C11", 1, "MissingCollectionError", "23503"),
+    ("C11b", 0, "CollectionTypeError", "23514"),
+    ("C11b", 1, "CollectionTypeError", "23514"),
+    ("C11c", 0, "MissingCollectionError", "23503"),
+    ("C11c", 1, "MissingCollectionError", "23503"),
+    ("C12", 0, "MissingCollectionError", "23503"),
+    ("C12", 1, "MissingCollectionError", "23503"),
+    ("C14", 0, "DataError", "22003"),
+    ("C14b", 0, "DataError", "22003"),
+    ("C14c", 0, "DataError", "22003"),
+    ("C17", 0, "MissingCollectionError", "23503"),
+    ("C17", 1, "MissingCollectionError", "23503"),
+    ("C17", 2, "MissingCollectionError", "23503"),
+    ("C17b", 0, "ValueError", "22P05"),
+    ("C17b", 1, "ValueError", "22021"),
+    ("C20b", 0, "MissingCollectionError", "23503"),
+    ("C20c", 0, "ConflictingDefinitionError", "23503"),
+    ("C20c", 1, "MissingCollectionError", "23503"),
+    ("C20d", 0, "MissingCollectionError", "23503"),
+    ("C20e", 0, "MissingCollectionError", "23503"),
     ("D01", 0, "MissingDatasetTypeError", "23503"),
     ("F01", 0, "ValidationError", "22P02"),
     ("F03", 0, "ValidationError", "22P02"),
@@ -180,8 +237,8 @@ const ADDED: &[(&str, usize, usize)] = &[
     ("file_datastore_records", 0, 1),
 ];
 
-const ATOMIC: &str =
-    "an event is atomic: of a refused one nothing is kept, also no dimension records";
+const ATOMIC: &str = "an event is atomic: of a refused one nothing is kept, no dimension records, \
+                      and no members of chains";
 const STRICT_PATH: &str =
     "only a path that the client stores verbatim is taken; what it would normalise is refused";
 const NO_FORMATTERS: &str =
@@ -264,6 +321,19 @@ pub const DIFFERENCES: &[Differing] = &[
             ("file_datastore_records", 1, 0),
         ],
     ),
+    ("C10f", ATOMIC, &[("collection_chain", 1, 0)]),
+    (
+        "C20d",
+        ATOMIC,
+        &[
+            ("dataset", 1, 0),
+            ("dataset_location", 1, 0),
+            (TAGS, 1, 0),
+            ("detector", 1, 0),
+            ("file_datastore_records", 1, 0),
+        ],
+    ),
+    ("C20e", ATOMIC, &[("collection_chain", 1, 0)]),
     (
         "B87",
         "a key that comes twice says two things; the client takes the last",

@@ -19,7 +19,9 @@ pub struct Repository {
     /// The database as it is before the cases' events.
     template: String,
     /// The database in which the client has applied them.
-    client: String,
+    once: String,
+    /// The database in which the client has applied each twice, one after the other.
+    twice: String,
     /// An event that changes nothing.
     idle: String,
     /// The cases.
@@ -163,9 +165,14 @@ fn pieces<'a, 'm>(
 }
 
 impl Delivered<'_> {
-    /// The connection strings of the client's database and the writer's.
+    /// The connection strings of the client's database, to which the same was delivered, and the
+    /// writer's.
     pub fn pair(&self) -> [String; 2] {
         let of = |name: &str| self.database.primary_endpoint().dsn(name, SUPERUSER);
-        [of(&self.repository.client), of(self.database.name())]
+        let client = match self.delivery {
+            Delivery::OneBatch | Delivery::Cut => &self.repository.once,
+            Delivery::Twice => &self.repository.twice,
+        };
+        [of(client), of(self.database.name())]
     }
 }
