@@ -6,8 +6,9 @@
 SERVER is a superuser's DSN of a server without a database. Makes the database `PREFIX_template`, a
 repository with what the races need, to which nobody is connected.
 
-Writes JSON: {"template", "races": [{"name", "held", "contended"}]}: `held` is applied and not yet
-committed when somebody applies `contended`, and has to wait.
+Writes JSON: {"template", "races": [RACE], "passes": [RACE]}, each RACE {"name", "held",
+"contended"}: `held` is applied and not yet committed when somebody applies `contended`. Of the races
+he has to wait; of the passes not.
 """
 
 from __future__ import annotations
@@ -22,14 +23,14 @@ from event_application import without_files
 from lsst.daf.butler import CollectionType
 
 
-def prepend(c: Case, *runs: str, records: tuple = ()) -> dict:
+def asks(c: Case, operation: str, *runs: str, records: tuple = ()) -> dict:
     return c.records(*records) | {"chains": [
-        {"op": "prepend", "parent": f"chain/{c.name}", "children": list(runs)}]}
+        {"op": operation, "parent": f"chain/{c.name}", "children": list(runs)}]}
 
 
-def first(c: Case, *runs: str) -> dict:
+def first(c: Case, operation: str, *runs: str) -> dict:
     """With a record, so that there are rows to be merged."""
-    return prepend(c, *runs, records=(c.detector(3),))
+    return asks(c, operation, *runs, records=(c.detector(3),))
 
 
 RACES = {
@@ -45,9 +46,12 @@ RACES = {
     "values": lambda c: (c.records(c.detector(3, raft="first")), c.records(c.detector(3, raft="last"))),
     "name": lambda c: (c.records(c.detector(3, full_name="X")), c.records(c.detector(4, full_name="X"))),
     "run": lambda c: (c.event(c.file(1, run=f"new/{c.name}")), c.event(c.file(2, run=f"new/{c.name}", detector=1))),
-    "chain": lambda c: (first(c, c.run), prepend(c, c.other_run)),
-    "member": lambda c: (first(c, c.run, c.other_run), prepend(c, c.other_run)),
+    "chain": lambda c: (first(c, "prepend", c.run), asks(c, "prepend", c.other_run)),
+    "member": lambda c: (first(c, "prepend", c.run, c.other_run), asks(c, "prepend", c.other_run)),
+    "remove": lambda c: (first(c, "prepend", c.run), asks(c, "remove", c.run)),
+    "removed": lambda c: (first(c, "remove", c.other_run, c.run), asks(c, "extend", c.other_run)),
 }
+PASSES = {name: lambda c: (first(c, "remove", c.run), asks(c, "remove", c.other_run)) for name in ("client", "writer")}
 
 
 def main(dsn: str, prefix: str) -> None:
@@ -55,15 +59,18 @@ def main(dsn: str, prefix: str) -> None:
     server = Server(dsn, prefix)
     template = server.create_repository("template")
     butler = server.butler(template)
-    cases = [Case(name, lambda case: [], None, False) for name in RACES]
-    fill(butler, cases)
-    for case in cases:
+    cases = {name: Case(name, lambda case: [], None, False) for name in RACES | PASSES}
+    fill(butler, list(cases.values()))
+    for case in cases.values():
         butler.collections.register(f"chain/{case.name}", CollectionType.CHAINED)
+        butler.collections.redefine_chain(f"chain/{case.name}", [case.other_run, case.run])
     close(butler)
-    races = [(case, RACES[case.name](case)) for case in cases]
-    print(json.dumps({"template": template, "races": [
-        {"name": case.name, "held": json.dumps(held), "contended": json.dumps(contended)}
-        for case, (held, contended) in races]}))
+
+    def pairs(made: dict) -> list[dict]:
+        return [dict(zip(("name", "held", "contended"), (name, *map(json.dumps, events(cases[name])))))
+                for name, events in made.items()]
+
+    print(json.dumps({"template": template, "races": pairs(RACES), "passes": pairs(PASSES)}))
 
 
 if __name__ == "__main__":

@@ -62,13 +62,16 @@ impl Chains {
         if operations.is_empty() {
             return Ok(None);
         }
-        let parents: BTreeSet<_> = operations.iter().map(|one| one.parent.clone()).collect();
-        let mut names = parents.clone();
+        let mut parents: BTreeMap<&str, bool> = BTreeMap::new();
+        for one in &operations {
+            *parents.entry(&one.parent).or_insert(true) &= one.kind == Kind::Remove;
+        }
+        let mut names: BTreeSet<_> = parents.keys().map(|name| (*name).to_owned()).collect();
         names.extend(operations.iter().flat_map(|one| one.children.iter().cloned()));
         let schema = repository.schema.clone();
         let owner = owner_of(client, &schema, "collection")?;
         let collections = as_table_owner(attempt, owner, || {
-            lock(client, &schema, parents.into_iter().collect())?;
+            lock(client, &schema, &parents)?;
             registered_collections(client, &schema, names.into_iter().collect())
         })?;
         let collections: HashMap<_, _> =
@@ -268,13 +271,19 @@ fn read_operations(
     Ok(operations)
 }
 
-/// Locks the parents against others who change them, as the official client does.
-fn lock(client: &mut SpiClient<'_>, schema: &str, names: Vec<String>) -> Result<(), Raised> {
-    let sql = format!(
-        "select from {}.collection c where c.name = any ($1) order by c.name collate \"C\" for update",
-        quoted(schema)
-    );
-    client.update(sql.as_str(), None, &[names.into()]).map(drop)?;
+/// Locks the parents against others who change them, as the official client does: members may be
+/// removed by several at a time. With each parent goes whether nothing else is asked of it.
+fn lock(
+    client: &mut SpiClient<'_>,
+    schema: &str,
+    parents: &BTreeMap<&str, bool>,
+) -> Result<(), Raised> {
+    for (name, only_remove) in parents {
+        let strength = if *only_remove { "share" } else { "update" };
+        let sql =
+            format!("select from {}.collection c where c.name = $1 for {strength}", quoted(schema));
+        client.update(sql.as_str(), None, &[(*name).into()]).map(drop)?;
+    }
     Ok(())
 }
 

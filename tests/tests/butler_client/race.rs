@@ -15,6 +15,7 @@ use crate::session::Session;
 struct Races {
     template: String,
     races: Vec<Race>,
+    passes: [Race; 2],
 }
 
 #[derive(Deserialize)]
@@ -29,14 +30,21 @@ struct Race {
 /// The classes of the exceptions that the second one's first try and its next one end with.
 type Outcome = (String, String);
 
+impl Races {
+    async fn make(stack: &Stack) -> Result<Self> {
+        let mut program = program::on(stack.primary(), "race_events.py")?;
+        program.arg(unique("race"));
+        let [made]: [Self; 1] = program::read(program).await?.try_into().ok().context("a line")?;
+        Ok(made)
+    }
+}
+
 /// Each race between two clients, a writer and a client, a client and a writer: all three leave the same
 /// rows, and a client that loses is told the same by whoever has won.
 #[tokio::test]
 async fn a_loser_meets_the_same_whoever_wins() -> Result<()> {
     let stack = Stack::from_env()?;
-    let mut program = program::on(stack.primary(), "race_events.py")?;
-    program.arg(unique("race"));
-    let [made]: [Races; 1] = program::read(program).await?.try_into().ok().context("a line")?;
+    let made = Races::make(&stack).await?;
     let directory = stack.directory("clients")?;
     let directory = directory.to_str().context("a directory's name")?;
     let copies = [0, 1, 2].map(|_| Repository::copy(&stack, &made.template));
@@ -71,6 +79,40 @@ async fn a_loser_meets_the_same_whoever_wins() -> Result<()> {
     }
     first.stop().await?;
     second.stop().await
+}
+
+/// As between clients: a writer beside a client's open transaction, and a client beside a writer's.
+#[tokio::test]
+async fn who_removes_members_of_a_chain_waits_for_nobody_who_does() -> Result<()> {
+    let stack = Stack::from_env()?;
+    let Races { template, passes: [of_client, of_writer], .. } = Races::make(&stack).await?;
+    let repository = Repository::copy(&stack, &template).await?;
+    let database = repository.database();
+    let directory = stack.directory("clients")?;
+    let directory = directory.to_str().context("a directory's name")?;
+    let mut client = Session::start(&stack, database.name(), directory)?;
+    set_gate(database).await?;
+    let mut writer = Writer::start(&stack, repository.config())?;
+
+    let held = client.hold(&of_client.held).await?;
+    ensure!(held.class.is_empty(), "{held:?}");
+    let sent = repository.produce(&[of_client.contended]).await?;
+    database.wait_until_all_merged(SOURCE, repository.topic(), &sent).await?;
+    client.commit().await?;
+
+    let gate = Gate::in_merge(database).await?;
+    let sent = repository.produce(&[of_writer.held]).await?;
+    gate.wait_until_held().await?;
+    let met = client.apply(&of_writer.contended).await?;
+    ensure!(met.class.is_empty(), "{met:?}");
+    gate.open().await?;
+    database.wait_until_all_merged(SOURCE, repository.topic(), &sent).await?;
+
+    let sql = "select count(*) from collection_chain c join collection p on p.collection_id = c.parent \
+               where p.name in ('chain/client', 'chain/writer')";
+    let members: i64 = database.primary().query_one(sql, &[]).await?.get(0);
+    ensure!(members == 0, "{members} members are left");
+    writer.stop().await
 }
 
 /// Lets a database's writer stop where it has written, and not committed.
