@@ -28,7 +28,7 @@ from apply_with_butler import PromptProcessingOutputEvent, insert_events, no_exi
 from checklist_case import CASES, Case
 from client_server import Server, close
 from event_application import outcome
-from lsst.daf.butler import Butler, CollectionType, DatasetType
+from lsst.daf.butler import Butler, CollectionType, DatasetType, StorageClass, StorageClassFactory
 
 TYPES = [
     ("dt1", ("instrument", "detector"), "int"), ("dt2", ("instrument", "detector"), "int"),
@@ -72,6 +72,7 @@ def apply(server: Server, database: str, cases: list[Case], times: int) -> list[
 def main(dsn: str, prefix: str) -> None:
     no_existence_checks()
     apply_with_butler.stub_formatter = lambda name: None
+    StorageClassFactory().registerStorageClass(StorageClass("Added", pytype=dict))
     server = Server(dsn, prefix)
     cases = list(CASES.values())
     base = server.create_repository("template_0")

@@ -115,6 +115,9 @@ add("A22c", lambda c: [c.records({"definition": "htm7", "record": {"id": 131072}
 # Numbers and lengths.
 add("A23", lambda c: [c.records(c.visit(101, azimuth=float("nan"), exposure_time=float("inf"),
                                         zenith_angle=float("-inf")))])
+add("A23c", lambda c: [c.records(c.visit(101, seq_num=float("nan")))])
+add("A23d", lambda c: [c.records(c.detector(3, raft=float("inf"))), c.event(c.file(1, detector=float("nan")))])
+add("A23e", lambda c: [c.records(c.detector(3)) | {"more": [float("nan"), float("inf")]}])
 add("A23b", lambda c: [c.records(c.visit(101, azimuth=None))])
 add("A24", lambda c: [c.records(c.detector(3, purpose="x" * 33))])
 add("A24b", lambda c: [c.records(c.visit(101, target_name="x" * 300))])

@@ -90,6 +90,7 @@ impl Repository {
         let config = WriterConfig::new(stack, &database, SOURCE, &topic)
             .butler("public")
             .set("format.convertible_storage_classes", vec![expectation::CONVERTIBLE])
+            .set("format.storage_classes", vec![expectation::ADDED_CLASS])
             // As many are refused as are not, on purpose.
             .set("rejections.max_share", 1.0);
         let stream = self.mix(delivery, &mut random);

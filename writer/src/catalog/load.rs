@@ -7,7 +7,7 @@ use tokio_postgres::types::Json;
 use tokio_postgres::{Client, Row};
 
 use super::{Catalog, Column, Target};
-use crate::decode::FormatConfig;
+use crate::decode::{ButlerConfig, FormatConfig};
 use crate::encode::{Shape, Value};
 
 const LOAD: &str = include_str!("load.sql");
@@ -29,7 +29,7 @@ impl Catalog {
     /// Loads all registered targets, and what the format has to know beside them.
     pub async fn load(client: &Client, format: &FormatConfig) -> Result<Self, CatalogError> {
         let catalog = Self::load_targets(client).await?;
-        let FormatConfig::Butler { schema, .. } = format else { return Ok(catalog) };
+        let FormatConfig::Butler(ButlerConfig { schema, .. }) = format else { return Ok(catalog) };
         if catalog.find(&format!("{schema}.dataset")).is_none() {
             return Ok(catalog);
         }

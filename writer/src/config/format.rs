@@ -2,7 +2,7 @@
 
 use super::reader::Reader;
 use super::value;
-use crate::decode::{DebeziumConfig, FormatConfig, TableRule, UNAVAILABLE_VALUE};
+use crate::decode::{ButlerConfig, DebeziumConfig, FormatConfig, TableRule, UNAVAILABLE_VALUE};
 
 const SECTION: &str = "format";
 
@@ -34,6 +34,7 @@ pub(super) fn format(reader: &mut Reader<'_>) -> Option<FormatConfig> {
     let schema = value::text(reader, SECTION, "schema");
     let datastore_name = value::text(reader, SECTION, "datastore_name");
     let convertible = value::list(reader, SECTION, "convertible_storage_classes");
+    let storage_classes = value::list(reader, SECTION, "storage_classes");
     match kind? {
         Kind::Rows => Some(FormatConfig::Rows),
         Kind::Flat => {
@@ -61,12 +62,13 @@ pub(super) fn format(reader: &mut Reader<'_>) -> Option<FormatConfig> {
                     .unwrap_or_else(|| UNAVAILABLE_VALUE.to_owned()),
             }))
         }
-        Kind::Butler => Some(FormatConfig::Butler {
+        Kind::Butler => Some(FormatConfig::Butler(ButlerConfig {
             schema: schema.unwrap_or_else(|| "public".to_owned()),
             datastore_name: datastore_name
                 .unwrap_or_else(|| "FileDatastore@<butlerRoot>".to_owned()),
             convertible: pairs(reader, &convertible.unwrap_or_default())?,
-        }),
+            storage_classes: storage_classes.unwrap_or_default(),
+        })),
     }
 }
 

@@ -11,9 +11,11 @@ mod dataset_type;
 mod dimension_record;
 mod file;
 mod integral;
+mod not_finite;
 mod path;
 mod region;
 mod repository;
+mod storage_class;
 mod timespan;
 
 use super::{FormatError, RowWriter};
@@ -27,6 +29,20 @@ pub use file::{Checksum, EventFile, files_of};
 use dataset::DatasetWriter;
 use dataset_type::Definitions;
 use repository::Repository;
+use storage_class::StorageClasses;
+
+/// How the format `butler` is to be applied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ButlerConfig {
+    /// The schema of the Butler repository.
+    pub schema: String,
+    /// What `dataset_location.datastore_name` is.
+    pub datastore_name: String,
+    /// Storage classes of which either may stand for the other.
+    pub convertible: Vec<[String; 2]>,
+    /// Storage classes that the repository has beside the official client's own.
+    pub storage_classes: Vec<String>,
+}
 
 /// The format `butler` into one repository.
 #[derive(Debug, Clone)]
@@ -35,6 +51,7 @@ pub struct Butler {
     datastore_name: String,
     /// With a blank between, both ways.
     convertible: Vec<String>,
+    storage_classes: StorageClasses,
 }
 
 /// What `forebay.butler_resolve` has to be told.
@@ -51,20 +68,16 @@ pub struct ButlerResolve {
 }
 
 impl Butler {
-    /// The format for the repository in this schema.
-    pub(super) fn new(
-        schema: &str,
-        datastore_name: &str,
-        convertible: &[[String; 2]],
-        catalog: &Catalog,
-    ) -> Result<Self, FormatError> {
-        let repository = Repository::find(schema, catalog)?;
+    /// The format for the repository that the configuration names.
+    pub(super) fn new(config: &ButlerConfig, catalog: &Catalog) -> Result<Self, FormatError> {
+        let repository = Repository::find(&config.schema, catalog)?;
         let both_ways =
             |[one, other]: &[String; 2]| [format!("{one} {other}"), format!("{other} {one}")];
         Ok(Self {
             repository,
-            datastore_name: datastore_name.to_owned(),
-            convertible: convertible.iter().flat_map(both_ways).collect(),
+            datastore_name: config.datastore_name.clone(),
+            convertible: config.convertible.iter().flat_map(both_ways).collect(),
+            storage_classes: StorageClasses::new(&config.storage_classes),
         })
     }
 
@@ -88,10 +101,26 @@ impl Butler {
         let payload = record.payload.ok_or_else(|| {
             Rejection::new(SqlState::NULL_VALUE_NOT_ALLOWED, "the message has no value")
         })?;
-        let event = Event::read(utf8(payload)?)?;
+        let text = utf8(payload)?;
+        let refused = match Event::read(text) {
+            Ok(event) => return self.write(catalog, &event, rows),
+            Err(refused) => refused,
+        };
+        let text = not_finite::replaced(text).ok_or(refused)?;
+        Event::read(&text)
+            .and_then(|event| self.write(catalog, &event, rows))
+            .map_err(not_finite::restored)
+    }
+
+    fn write(
+        &self,
+        catalog: &Catalog,
+        event: &Event<'_>,
+        rows: &mut RowWriter<'_>,
+    ) -> Result<(), Rejection> {
         dimension_record::write_all(catalog, &self.repository, event.dimension_records, rows)?;
         let universe = self.repository.universe();
-        let definitions = Definitions::read(event.dataset_types, universe)?;
+        let definitions = Definitions::read(event.dataset_types, universe, &self.storage_classes)?;
         let refs = self.repository.refs();
         let target = catalog.target(refs);
         let mut datasets =

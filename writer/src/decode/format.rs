@@ -1,6 +1,6 @@
 //! The formats that messages can have.
 
-use super::{Butler, ButlerResolve, Debezium, DebeziumConfig, Flat, RowWriter, Rows};
+use super::{Butler, ButlerConfig, ButlerResolve, Debezium, DebeziumConfig, Flat, RowWriter, Rows};
 use crate::catalog::Catalog;
 use crate::record::Record;
 use crate::rejection::Rejection;
@@ -18,14 +18,7 @@ pub enum FormatConfig {
     /// Debezium's change events.
     Debezium(DebeziumConfig),
     /// Rubin's `pp-output` events.
-    Butler {
-        /// The schema of the Butler repository.
-        schema: String,
-        /// What `dataset_location.datastore_name` is.
-        datastore_name: String,
-        /// Storage classes of which either may stand for the other.
-        convertible: Vec<[String; 2]>,
-    },
+    Butler(ButlerConfig),
 }
 
 /// A format, checked against a catalog. It is good for that catalog alone.
@@ -77,10 +70,7 @@ impl Format {
             FormatConfig::Flat { table } => Self::Flat(Flat::new(table, catalog)?),
             FormatConfig::Rows => Self::Rows(Rows),
             FormatConfig::Debezium(config) => Self::Debezium(Debezium::new(config, catalog)?),
-            FormatConfig::Butler { schema, datastore_name, convertible } => {
-                let butler = Butler::new(schema, datastore_name, convertible, catalog)?;
-                Self::Butler(Box::new(butler))
-            }
+            FormatConfig::Butler(config) => Self::Butler(Box::new(Butler::new(config, catalog)?)),
         })
     }
 

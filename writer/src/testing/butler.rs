@@ -7,7 +7,7 @@ use tokio_postgres::types::Type;
 
 use super::target;
 use crate::catalog::Catalog;
-use crate::decode::{Format, FormatConfig};
+use crate::decode::{ButlerConfig, Format, FormatConfig};
 
 const SCHEMA: &str =
     include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/data/butler/schema.sql"));
@@ -36,9 +36,13 @@ pub fn sample() -> String {
 /// The format `butler` into schema `public`.
 pub fn butler(catalog: &Catalog) -> Format {
     let datastore_name = "FileDatastore@<butlerRoot>".to_owned();
-    let convertible = Vec::new();
-    let config = FormatConfig::Butler { schema: "public".into(), datastore_name, convertible };
-    Format::new(&config, catalog).unwrap()
+    let config = ButlerConfig {
+        schema: "public".into(),
+        datastore_name,
+        convertible: Vec::new(),
+        storage_classes: Vec::new(),
+    };
+    Format::new(&FormatConfig::Butler(config), catalog).unwrap()
 }
 
 /// The targets that `forebay.butler_add_targets` registers for the schema of the tests' data.

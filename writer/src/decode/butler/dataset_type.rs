@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use forebay_butler::{Universe, check_name};
 
 use super::required;
+use super::storage_class::StorageClasses;
 use crate::json::{Json, Kind, malformed, set_once, visit_array, visit_object};
 use crate::rejection::{Rejection, SqlState};
 
@@ -26,13 +27,18 @@ pub(super) struct Definition<'a> {
 
 impl<'a> Definitions<'a> {
     /// Reads the event's `dataset_types`, which may be missing but not null.
-    pub fn read(dataset_types: Option<Json<'a>>, universe: &Universe) -> Result<Self, Rejection> {
+    pub fn read(
+        dataset_types: Option<Json<'a>>,
+        universe: &Universe,
+        storage_classes: &StorageClasses,
+    ) -> Result<Self, Rejection> {
         let mut definitions = HashMap::new();
         let Some(dataset_types) = dataset_types else { return Ok(Self(definitions)) };
         visit_array(dataset_types.text(), |index, definition| {
             let within =
                 |rejection: Rejection| rejection.within(format_args!("dataset_types[{index}]"));
-            let (name, definition) = Definition::read(definition, universe).map_err(within)?;
+            let (name, definition) =
+                Definition::read(definition, universe, storage_classes).map_err(within)?;
             match definitions.get(&name) {
                 Some(other) if *other != definition => Err(within(Rejection::new(
                     SqlState::UNIQUE_VIOLATION,
@@ -63,7 +69,11 @@ impl<'a> Definitions<'a> {
 }
 
 impl<'a> Definition<'a> {
-    fn read(json: Json<'a>, universe: &Universe) -> Result<(Cow<'a, str>, Self), Rejection> {
+    fn read(
+        json: Json<'a>,
+        universe: &Universe,
+        storage_classes: &StorageClasses,
+    ) -> Result<(Cow<'a, str>, Self), Rejection> {
         let (mut name, mut class, mut dimensions, mut calibration) = (None, None, None, None);
         visit_object(json.text(), |key, value| match &*key {
             "name" => set_once(&mut name, "name", value),
@@ -89,6 +99,7 @@ impl<'a> Definition<'a> {
         };
         let dimensions = check_name(&name, universe)
             .map_err(|bad| bad.to_string())
+            .and_then(|()| storage_classes.check(&storage_class))
             .and_then(|()| group(&names, universe));
         Ok((name, Self { storage_class, dimensions, is_calibration }))
     }

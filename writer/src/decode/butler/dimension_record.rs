@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 
+use super::not_finite;
 use super::region::encode_hash;
 use super::repository::{ElementTargets, Repository};
 use super::required;
@@ -179,10 +180,14 @@ fn encode_strictly(
         }
         // Adding zero makes −0 into 0, as the official client stores it.
         (Encoder::Float8, Kind::Number(number)) => {
-            field::fixed(&(float::parse_f64(number)? + 0.0).to_be_bytes(), out);
+            let value = not_finite::meaning(number);
+            let value = value.map_or_else(|| float::parse_f64(number), Ok)?;
+            field::fixed(&(value + 0.0).to_be_bytes(), out);
         }
         (Encoder::Float4, Kind::Number(number)) => {
-            field::fixed(&(float::parse_f32(number)? + 0.0).to_be_bytes(), out);
+            let value = not_finite::meaning(number).map(|value| value as f32);
+            let value = value.map_or_else(|| float::parse_f32(number), Ok)?;
+            field::fixed(&(value + 0.0).to_be_bytes(), out);
         }
         (Encoder::Range(Subtype::Int8), Kind::Array) => timespan(value)?.encode(out),
         _ => return Err(malformed(format!("{kind} is no value of type {}", column.type_name))),

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use super::path::check_path;
-use super::{Event, required};
+use super::{Event, not_finite, required};
 use crate::json::{Json, Kind, malformed, set_once, utf8, visit_array, visit_object};
 use crate::rejection::Rejection;
 
@@ -54,7 +54,18 @@ impl fmt::Debug for Checksum {
 /// If the message is no event, or `file_size` or `checksum` is malformed. What else is wrong with the
 /// datasets is not looked at.
 pub fn files_of(payload: &[u8]) -> Result<Vec<EventFile<'_>>, Rejection> {
-    let event = Event::read(utf8(payload)?)?;
+    let text = utf8(payload)?;
+    let refused = match Event::read(text) {
+        Ok(event) => return files_in(&event),
+        Err(refused) => refused,
+    };
+    let text = not_finite::replaced(text).ok_or(refused)?;
+    let files = Event::read(&text).and_then(|event| files_in(&event));
+    let files = files.map_err(not_finite::restored)?;
+    Ok(files.into_iter().map(EventFile::into_owned).collect())
+}
+
+fn files_in<'a>(event: &Event<'a>) -> Result<Vec<EventFile<'a>>, Rejection> {
     let mut files = Vec::new();
     visit_array(event.datasets.text(), |index, dataset| {
         let within = |rejection: Rejection| rejection.within(format_args!("datasets[{index}]"));
@@ -78,6 +89,10 @@ impl<'a> EventFile<'a> {
         let size = size.map(read_size).transpose()?.flatten();
         let checksum = checksum.map(read_checksum).transpose()?.flatten();
         Ok(Self { path, size, checksum })
+    }
+
+    fn into_owned<'b>(self) -> EventFile<'b> {
+        EventFile { path: Cow::Owned(self.path.into_owned()), ..self }
     }
 }
 
@@ -132,6 +147,14 @@ mod tests {
                 ("f", None, None)
             ]
         );
+    }
+
+    #[test]
+    fn numbers_that_are_not_finite_are_no_matter() {
+        let event = event(r#"{"path": "a", "more": NaN}, {"path": "b", "file_size": 1}"#);
+        let files = files_of(event.as_bytes()).unwrap();
+        let said: Vec<_> = files.iter().map(|file| (&*file.path, file.size)).collect();
+        assert_eq!(said, [("a", None), ("b", Some(1))]);
     }
 
     #[test]

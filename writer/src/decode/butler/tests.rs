@@ -4,7 +4,7 @@ use base64::engine::general_purpose::STANDARD;
 use forebay_butler::Attributes;
 
 use crate::catalog::Catalog;
-use crate::decode::{Format, FormatConfig, FormatError};
+use crate::decode::{ButlerConfig, Format, FormatConfig, FormatError};
 use crate::sphgeom::Region;
 use crate::testing::{
     butler, butler_catalog, butler_event, butler_region, copied, decode, decode_keyed,
@@ -71,6 +71,20 @@ fn dimension_records_are_rows_of_their_elements() {
     timespan.extend_from_slice(&5i64.to_be_bytes());
     assert_eq!(visit[0].fields[13], Some(timespan));
     assert_eq!(copied(&batch, &catalog, "public.day_obs")[0].fields[2], None);
+}
+
+#[test]
+fn numbers_may_be_not_finite() {
+    let catalog = butler_catalog();
+    let event = butler_event().replace(r#""azimuth":-0.0"#, r#""azimuth":-Infinity"#);
+    let batch = decode(&butler(&catalog), &catalog, event.as_bytes());
+    assert_eq!(batch.rejections().next(), None);
+    let visit = copied(&batch, &catalog, "public.visit");
+    assert_eq!(visit[0].fields[10], float8(f64::NEG_INFINITY));
+    let event = butler_event().replace(r#""detector":true"#, r#""detector":NaN"#);
+    let batch = decode(&butler(&catalog), &catalog, event.as_bytes());
+    let (_, rejection) = batch.rejections().next().unwrap();
+    assert!(rejection.message.ends_with("NaN is not an integer"), "{}", rejection.message);
 }
 
 #[test]
@@ -212,7 +226,7 @@ fn dimension_records_are_strict() {
         (r#""hash":"00ff10""#, r#""hash":"0""#, "22P02"),
         (r#""exposure_time":30"#, r#""exposure_time":"30""#, "22P02"),
         (r#""exposure_time":30"#, r#""exposure_time":true"#, "22P02"),
-        (r#""exposure_time":30"#, r#""exposure_time":NaN"#, "22P02"),
+        (r#""exposure_time":30"#, r#""exposure_time":nan"#, "22P02"),
         (r#""exposure_time":30"#, r#""exposure_time":1e400"#, "22003"),
         (r#""region":"70"#, r#""region":"71"#, "22P02"),
         (r#""region":"70"#, r#""region":"7000"#, "22P02"),
@@ -245,6 +259,7 @@ fn datasets_are_checked() {
         (r#""run":"r/2""#, r#""run":2"#, "22P02"),
         (r#""run":"r/2","#, "", "22P02"),
         (r#""storageClass":"X""#, r#""storageClass":null"#, "22P02"),
+        (r#""storageClass":"ExposureF""#, r#""storageClass":"X""#, "22023"),
         (r#""name":"unused""#, r#""name":"image""#, "23505"),
         (r#""detector":true"#, r#""detector":null"#, "22P02"),
         (r#""detector":true"#, r#""detector":2.5"#, "22P02"),
@@ -303,9 +318,13 @@ fn resolving_needs_the_schema_and_the_references() {
 #[test]
 fn needs_the_repositorys_targets() {
     let format = |schema: &str, catalog: &Catalog| {
-        let (schema, datastore_name) = (schema.into(), "d".into());
-        let config = FormatConfig::Butler { schema, datastore_name, convertible: Vec::new() };
-        Format::new(&config, catalog).unwrap_err()
+        let config = ButlerConfig {
+            schema: schema.into(),
+            datastore_name: "d".into(),
+            convertible: Vec::new(),
+            storage_classes: Vec::new(),
+        };
+        Format::new(&FormatConfig::Butler(config), catalog).unwrap_err()
     };
     let catalog = butler_catalog();
     assert_eq!(format("other", &catalog), FormatError::NoButler("other".into()));
