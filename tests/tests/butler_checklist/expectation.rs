@@ -245,8 +245,8 @@ const MORE: &[(&str, usize, usize)] = &[
 
 const ATOMIC: &str = "an event is atomic: of a refused one nothing is kept, no dimension records, \
                       and no members of chains";
-const STRICT_PATH: &str =
-    "only a path that the client stores verbatim is taken; what it would normalise is refused";
+const STRICT_PATH: &str = "only a path that the client stores verbatim is taken; what it would \
+                           normalise is refused (BUTLER.md, B.5)";
 const NO_FORMATTERS: &str =
     "formatters are Python classes, and can't be looked at here: their names are the producer's";
 
@@ -280,7 +280,7 @@ pub const DIFFERENCES: &[Differing] = &[
     ("B39x13", STRICT_PATH, MISSING),
     (
         "B42",
-        "a formatter's default is in the datastore's configuration, which is not read",
+        "a formatter's default is in the datastore's configuration, which is not read (BUTLER.md, B.6)",
         MISSING,
     ),
     ("B43", NO_FORMATTERS, MORE),
@@ -299,8 +299,8 @@ pub const DIFFERENCES: &[Differing] = &[
     ),
     (
         "B73c",
-        "what events define is registered before their batch is merged, also for an event that is \
-         refused then: another event must agree",
+        "what events define is registered before their batch is merged, and stays when the event is \
+         refused then (BUTLER.md, L): another event must agree",
         &[
             ("collection_summary_dataset_type", 1, 0),
             ("dataset", 1, 0),
