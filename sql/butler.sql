@@ -55,20 +55,31 @@ $$;
 comment on function forebay.give_way() is
     'Until the transaction ends, it gives up before any other session that it is in a deadlock with: the writer tries again, and the official client does not.';
 
-create function forebay.butler_begin(schema text) returns void
-    language plpgsql
-    security definer
+create function forebay.butler_check_target(schema text) returns void
+    language plpgsql stable
     set search_path = pg_catalog, pg_temp
 as $$
 begin
     if not exists (
         select from forebay.target t join pg_class c on c.oid = t.relation
         join pg_namespace n on n.oid = c.relnamespace
-        where n.nspname = butler_begin.schema and c.relname = 'dataset') then
+        where n.nspname = butler_check_target.schema and c.relname = 'dataset') then
         raise exception using errcode = 'FB003',
             message = format('%s.dataset is not a target', schema),
             hint = 'Register the repository''s tables with forebay.butler_add_targets.';
     end if;
+end
+$$;
+comment on function forebay.butler_check_target(text) is
+    'Raises an error unless the tables of the Butler repository in the schema are targets.';
+
+create function forebay.butler_begin(schema text) returns void
+    language plpgsql
+    security definer
+    set search_path = pg_catalog, pg_temp
+as $$
+begin
+    perform forebay.butler_check_target(schema);
     perform forebay.give_way();
     execute format('lock table %I.dataset in row exclusive mode', schema);
 end
@@ -144,14 +155,7 @@ as $$
 declare
     answer jsonb;
 begin
-    if not exists (
-        select from forebay.target t join pg_class c on c.oid = t.relation
-        join pg_namespace n on n.oid = c.relnamespace
-        where n.nspname = butler_repository.schema and c.relname = 'dataset') then
-        raise exception using errcode = 'FB003',
-            message = format('%s.dataset is not a target', schema),
-            hint = 'Register the repository''s tables with forebay.butler_add_targets.';
-    end if;
+    perform forebay.butler_check_target(schema);
     if not exists (
         select from pg_class c join pg_namespace n on n.oid = c.relnamespace
         where n.nspname = butler_repository.schema and c.relname = 'butler_attributes'
