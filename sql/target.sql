@@ -39,13 +39,16 @@ comment on view forebay.staged_column is
     'The columns of a table that are staged if it is a target: all but the generated ones. staged_type is the type of the staging column: the column''s own, if it comes with PostgreSQL; text, the input literal, for enums, domains, composites, other extensions'' types, and arrays whose elements have a type modifier. Those become values in the merge, with the rights of the target''s owner.';
 
 create function forebay.index_columns(index pg_catalog.pg_index) returns name[]
-    language sql stable
+    language plpgsql stable -- its plan is kept, as that of a function in SQL is not
     set search_path = pg_catalog, pg_temp
 as $$
-    select array_agg(a.attname order by k.position)
-    from unnest(index.indkey::int2[]) with ordinality k(attnum, position)
-    join pg_attribute a on a.attrelid = index.indrelid and a.attnum = k.attnum
-    where k.position <= index.indnkeyatts
+begin
+    return (
+        select array_agg(a.attname order by k.position)
+        from unnest(index.indkey::int2[]) with ordinality k(attnum, position)
+        join pg_attribute a on a.attrelid = index.indrelid and a.attnum = k.attnum
+        where k.position <= index.indnkeyatts);
+end
 $$;
 comment on function forebay.index_columns(pg_catalog.pg_index) is
     'The key columns of an index, without those that it only includes.';

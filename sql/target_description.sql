@@ -1,37 +1,40 @@
 create function forebay.comparison_operator(compared oid, strategy int4) returns text
-    language sql stable
+    language plpgsql stable -- its plans are kept, as those of a function in SQL are not
     set search_path = pg_catalog, pg_temp
 as $$
-    with recursive base(type) as (
-        select compared
-        union all
-        select t.typbasetype from base b join pg_type t on t.oid = b.type where t.typtype = 'd'),
-    value as (
-        select t.* from base b join pg_type t on t.oid = b.type where t.typtype <> 'd')
-    select case
-        when v.typtype in ('e', 'r', 'm') then format('operator(pg_catalog.%s)', case strategy when 3 then '=' else '<' end)
-        when v.typtype <> 'b' then null
-        when v.typsubscript = 'array_subscript_handler'::regproc then
-            case when forebay.comparison_operator(v.typelem, strategy) is not null
-                then format('operator(pg_catalog.%s)', case strategy when 3 then '=' else '<' end) end
-        else (
-            select format('operator(%I.%s)', n.nspname, r.oprname)
-            from pg_opclass o
-            join pg_am m on m.oid = o.opcmethod
-            join pg_amop p on p.amopfamily = o.opcfamily and p.amoplefttype = o.opcintype
-             and p.amoprighttype = o.opcintype
-             and p.amopstrategy = case m.amname when 'btree' then strategy else 1 end
-            join pg_operator r on r.oid = p.amopopr
-            join pg_namespace n on n.oid = r.oprnamespace
-            where o.opcdefault and (m.amname = 'btree' or m.amname = 'hash' and strategy = 3)
-              and (o.opcintype = v.oid or exists (
-                    select from pg_cast c
-                    where c.castsource = v.oid and c.casttarget = o.opcintype
-                      and c.castmethod = 'b' and c.castcontext = 'i'))
-            order by o.opcintype = v.oid desc, m.amname
-            limit 1)
-        end
-    from value v
+declare
+    of_containers constant text := format('operator(pg_catalog.%s)', case strategy when 3 then '=' else '<' end);
+    value pg_type;
+begin
+    loop
+        select t.* into value from pg_type t where t.oid = compared;
+        exit when value.typtype is distinct from 'd';
+        compared := value.typbasetype;
+    end loop;
+    if value.typtype in ('e', 'r', 'm') then
+        return of_containers;
+    elsif value.typtype is distinct from 'b' then
+        return null;
+    elsif value.typsubscript = 'array_subscript_handler'::regproc then
+        return case when forebay.comparison_operator(value.typelem, strategy) is not null then of_containers end;
+    end if;
+    return (
+        select format('operator(%I.%s)', n.nspname, r.oprname)
+        from pg_opclass o
+        join pg_am m on m.oid = o.opcmethod
+        join pg_amop p on p.amopfamily = o.opcfamily and p.amoplefttype = o.opcintype
+         and p.amoprighttype = o.opcintype
+         and p.amopstrategy = case m.amname when 'btree' then strategy else 1 end
+        join pg_operator r on r.oid = p.amopopr
+        join pg_namespace n on n.oid = r.oprnamespace
+        where o.opcdefault and (m.amname = 'btree' or m.amname = 'hash' and strategy = 3)
+          and (o.opcintype = value.oid or exists (
+                select from pg_cast c
+                where c.castsource = value.oid and c.casttarget = o.opcintype
+                  and c.castmethod = 'b' and c.castcontext = 'i'))
+        order by o.opcintype = value.oid desc, m.amname
+        limit 1);
+end
 $$;
 comment on function forebay.comparison_operator(oid, int4) is
     'The equality (3) or less-than (1) of a type, as an operator that is found whatever the search path; null for types that have none. Domains have that of their base type.';

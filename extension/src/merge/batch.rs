@@ -75,14 +75,9 @@ impl Part {
         }
     }
 
-    /// Whether it is asked, before a set is written, which of its keys are stored.
-    pub fn is_asked_for(&self) -> bool {
-        !self.target.key.is_empty() && self.target.policy != Policy::Ignore
-    }
-
     /// Whether its keys are expected to be new, and none to stand twice.
     pub fn has_new_keys(&self) -> bool {
-        self.is_asked_for() && self.deletes == 0 && is_expected(self.target.id)
+        !self.target.key.is_empty() && self.deletes == 0 && is_expected(self.target.id)
     }
 
     /// Whether what one of its rows violates by itself does not depend on other rows of the same key.

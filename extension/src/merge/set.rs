@@ -73,6 +73,13 @@ pub enum Care {
     Thorough,
 }
 
+impl Care {
+    /// Whether the keys of a part are taken for new.
+    fn assumes_new(self, part: &Part) -> bool {
+        self == Self::Hopeful && part.has_new_keys()
+    }
+}
+
 /// A run to be merged.
 #[derive(Clone, Copy)]
 struct Job<'a> {
@@ -107,11 +114,11 @@ pub fn merge(
         let started = Instant::now();
         cost.subtransactions += 1;
         failpoint::hit("merge.before_write");
-        let written = attempt(|attempt| job.write(attempt, &stored, &rejected));
+        let written = attempt(|attempt| job.write(attempt, care, &stored, &rejected));
         cost.write += started.elapsed().as_secs_f64();
         match written {
             Ok(tallies) => {
-                job.note_novelty(&stored);
+                job.note_novelty(&stored, &tallies);
                 return Ok(Outcome::Merged { tallies, rejected });
             }
             Err(raised) if raised.sqlstate == STALE || may_be_an_events(&raised) => {
@@ -138,14 +145,17 @@ enum Foreseen {
 impl Job<'_> {
     /// For each part, whether its keys are taken for new.
     fn assumes_new(&self, care: Care) -> Vec<bool> {
-        let parts = self.batch.parts.iter();
-        parts.map(|part| care == Care::Hopeful && part.has_new_keys()).collect()
+        self.batch.parts.iter().map(|part| care.assumes_new(part)).collect()
     }
 
-    fn note_novelty(&self, stored: &[Stored]) {
-        for (part, stored) in self.batch.parts.iter().zip(stored) {
-            if part.is_asked_for() && stored.upserts > 0 {
-                novelty::note(part.target.id, stored.stored.places.is_empty());
+    fn note_novelty(&self, stored: &[Stored], tallies: &[Tally]) {
+        for ((part, stored), tally) in self.batch.parts.iter().zip(stored).zip(tallies) {
+            let all_new = match part.target.policy {
+                Policy::Ignore => tally.unchanged == 0,
+                _ => stored.stored.places.is_empty(),
+            };
+            if !part.target.key.is_empty() && stored.upserts > 0 {
+                novelty::note(part.target.id, tally.inserted, stored.upserts, all_new);
             }
         }
     }
@@ -225,6 +235,7 @@ impl Job<'_> {
     fn write(
         &self,
         attempt: &Attempt,
+        care: Care,
         stored: &[Stored],
         rejected: &[Rejection],
     ) -> Result<Vec<Tally>, Raised> {
@@ -245,7 +256,9 @@ impl Job<'_> {
                     let mut written = Vec::new();
                     for (part, stored) in group {
                         let (batch, run) = (self.batch, self.run);
-                        let writer = Writer { batch, run, part, stored, written: &written };
+                        let assumes_new = care.assumes_new(part);
+                        let writer =
+                            Writer { batch, run, part, assumes_new, stored, written: &written };
                         let tally = writer.write()?;
                         if self.batch.deletes_nothing() && tally.unchanged == 0 {
                             written.push(part.target.relation());
@@ -297,6 +310,8 @@ struct Writer<'a> {
     batch: &'a Batch,
     run: Run,
     part: &'a Part,
+    /// Whether its keys are taken for new.
+    assumes_new: bool,
     stored: &'a Stored,
     /// The targets of which all rows of the run have just been written.
     written: &'a [Oid],
@@ -331,6 +346,11 @@ impl Writer<'_> {
         by_key(|| self.run(&sql, &[]))
     }
 
+    /// Whether few of the rows are expected to be written: triggers look at these alone.
+    fn keeps_most_stored(&self) -> bool {
+        self.part.target.policy == Policy::Ignore && novelty::is_rare(self.part.target.id)
+    }
+
     /// The foreign keys that are checked once for all rows that are written.
     fn set_based(&self) -> impl Iterator<Item = &ForeignKey> {
         let (target, shape) = (&self.part.target, self.part.shape());
@@ -358,7 +378,7 @@ impl Writer<'_> {
         places: &[ItemPointerData],
     ) -> Result<Vec<Oid>, Raised> {
         let mut checked = Vec::new();
-        if !left_out::is_possible() {
+        if !left_out::is_possible() || self.keeps_most_stored() {
             return Ok(checked);
         }
         let staging = self.part.staging_of(self.run);
@@ -404,7 +424,7 @@ impl Writer<'_> {
     fn insert(&self) -> Result<u64, Raised> {
         let staging = self.part.staging_of(self.run);
         let policy = self.part.target.policy;
-        if policy == Policy::Ignore {
+        if policy == Policy::Ignore && !self.assumes_new {
             let checked = self.check_references(Taken::All, &[])?;
             return self.run_without(&staging.insert_ignoring(&self.part.shape()), &[], checked);
         }
