@@ -1,7 +1,5 @@
 //! Random streams over deliberately few keys.
 
-use std::collections::BTreeSet;
-
 use rand::{Rng, rngs::StdRng, seq::IndexedRandom};
 
 use crate::schema::{Column, ForeignKey, OnDelete, Policy, Schema, Table};
@@ -57,29 +55,12 @@ fn event(rng: &mut StdRng, schema: &Schema, mix: &Mix) -> Event {
 /// Whether nothing may follow the deletion of a row in its event: where a foreign key restricts it,
 /// or acts and others only check, PostgreSQL checks the deletion at once, and not at the event's end.
 fn ends_event(schema: &Schema, table: usize) -> bool {
-    let reached = acted_on(schema, table);
+    let reached = schema.reached_by_deletes_of(table);
     let of_reached: Vec<_> =
         schema.foreign_keys.iter().filter(|key| reached.contains(&key.parent)).collect();
     let acts = |key: &&ForeignKey| matches!(key.on_delete, OnDelete::Cascade | OnDelete::SetNull);
     of_reached.iter().any(|key| key.on_delete == OnDelete::Restrict)
         || (of_reached.iter().any(acts) && !of_reached.iter().all(acts))
-}
-
-/// The tables in which the deletion of a row may delete rows.
-fn acted_on(schema: &Schema, table: usize) -> BTreeSet<usize> {
-    let mut reached = BTreeSet::from([table]);
-    loop {
-        let next: BTreeSet<_> = schema
-            .foreign_keys
-            .iter()
-            .filter(|key| key.on_delete == OnDelete::Cascade && reached.contains(&key.parent))
-            .map(|key| key.child)
-            .collect();
-        if next.is_subset(&reached) {
-            return reached;
-        }
-        reached.extend(next);
-    }
 }
 
 fn row(rng: &mut StdRng, schema: &Schema, mix: &Mix) -> Row {

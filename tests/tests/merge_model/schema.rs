@@ -1,5 +1,7 @@
 //! A schema, as data: what both copies of it are made of.
 
+use std::collections::BTreeSet;
+
 use crate::kind::Kind;
 
 /// What an existing row with the same key means.
@@ -118,6 +120,46 @@ pub enum OnDelete {
     Cascade,
     SetNull,
     Restrict,
+}
+
+impl Schema {
+    /// The tables in which the deletion of a row of this one may delete rows, this one among them.
+    pub fn reached_by_deletes_of(&self, table: usize) -> BTreeSet<usize> {
+        let mut reached = self.cascaded_by_deletes_of(table);
+        reached.insert(table);
+        reached
+    }
+
+    /// The tables in which the deletion of a row of this one may delete rows by itself.
+    fn cascaded_by_deletes_of(&self, table: usize) -> BTreeSet<usize> {
+        let mut cascaded = BTreeSet::new();
+        loop {
+            let next: BTreeSet<_> = self
+                .foreign_keys
+                .iter()
+                .filter(|key| key.on_delete == OnDelete::Cascade)
+                .filter(|key| key.parent == table || cascaded.contains(&key.parent))
+                .map(|key| key.child)
+                .collect();
+            if next.is_subset(&cascaded) {
+                return cascaded;
+            }
+            cascaded.extend(next);
+        }
+    }
+
+    /// Whether a row that one foreign key deletes may be one that another one checks. PostgreSQL does
+    /// that in the order in which they were made, and so refuses the deletion, or does not.
+    pub fn depends_on_order_of_foreign_keys(&self) -> bool {
+        let checks =
+            |key: &&ForeignKey| matches!(key.on_delete, OnDelete::Nothing | OnDelete::Restrict);
+        (0..self.tables.len()).any(|table| {
+            let (cascaded, reached) =
+                (self.cascaded_by_deletes_of(table), self.reached_by_deletes_of(table));
+            let mut checking = self.foreign_keys.iter().filter(checks);
+            checking.any(|key| cascaded.contains(&key.child) && reached.contains(&key.parent))
+        })
+    }
 }
 
 impl Table {
