@@ -172,6 +172,39 @@ $$;
 comment on function forebay.butler_repository(text) is
     'What the Butler repository in the schema says of itself: its attributes, among them the dimension universe and the versions of its parts.';
 
+create function forebay.butler_other_overlaps(schema text) returns text[]
+    language plpgsql stable
+    security definer
+    set search_path = pg_catalog, pg_temp
+as $$
+declare
+    elements text[] := '{}';
+    element text;
+    has_others boolean;
+begin
+    for element in
+        select left(c.relname, -length('_skypix_overlap_summary'))
+        from forebay.target t join pg_class c on c.oid = t.relation
+        join pg_namespace n on n.oid = c.relnamespace
+        where n.nspname = schema and c.relname like '%\_skypix\_overlap\_summary'
+          and c.relkind = 'r' and not c.relrowsecurity
+          and (select array_agg(a.atttypid order by a.attname) from pg_attribute a
+               where a.attrelid = c.oid and a.attname in ('skypix_system', 'skypix_level'))
+              = '{int2,varchar}'::regtype[]::oid[]
+        order by c.relname
+    loop
+        execute format('select exists (select from %I.%I s where s.skypix_system <> ''htm'' or s.skypix_level <> 7)',
+                       schema, element || '_skypix_overlap_summary') into has_others;
+        if has_others then
+            elements := elements || element;
+        end if;
+    end loop;
+    return elements;
+end
+$$;
+comment on function forebay.butler_other_overlaps(text) is
+    'The dimension elements of the Butler repository in the schema whose regions have overlaps with other pixels than htm7, which Forebay does not compute.';
+
 create function forebay.butler_add_targets(schema regnamespace default 'public') returns int8
     language plpgsql
     set search_path = pg_catalog, pg_temp

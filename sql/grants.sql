@@ -28,6 +28,7 @@ grant execute on function
     forebay.merge(int4, text, forebay.advance[], forebay.staged[], int4[], text),
     forebay.merge_fenced(int4, text, forebay.advance[], forebay.staged[], int4[], text),
     forebay.butler_repository(text),
+    forebay.butler_other_overlaps(text),
     forebay.butler_begin(text),
     forebay.butler_register(text, jsonb),
     forebay.butler_resolve(int4, text, int8, int8, text[], text[], text[], int4[]),

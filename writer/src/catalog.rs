@@ -25,6 +25,7 @@ pub struct Catalog {
     by_name: HashMap<String, Option<TargetIndex>>,
     by_relation: HashMap<u32, TargetIndex>,
     butler: Attributes,
+    other_overlaps: Vec<String>,
 }
 
 impl Catalog {
@@ -53,6 +54,19 @@ impl Catalog {
     /// What the Butler repository that is written says of itself; nothing if none is.
     pub fn butler(&self) -> &Attributes {
         &self.butler
+    }
+
+    /// The same catalog, with the dimension elements whose regions have overlaps with pixels that the
+    /// writer does not compute.
+    #[must_use]
+    pub fn with_other_overlaps(self, elements: Vec<String>) -> Self {
+        Self { other_overlaps: elements, ..self }
+    }
+
+    /// Whether the regions of a dimension element have overlaps with pixels that the writer does not
+    /// compute.
+    pub fn has_other_overlaps(&self, element: &str) -> bool {
+        self.other_overlaps.iter().any(|other| other == element)
     }
 
     /// The target of this name, spelt `schema.table` without quotes, if it is registered.

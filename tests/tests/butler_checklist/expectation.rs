@@ -40,7 +40,7 @@ pub const REFUSALS: &[(&str, usize, &str, &str)] = &[
     ("A06c", 0, "IntegrityError", "23503"),
     ("A11c", 0, "IntegrityError", "23505"),
     ("A13", 0, "IntegrityError", "23503"),
-    ("A14", 0, "AttributeError", ""),
+    ("A14", 0, "AttributeError", "0A000"),
     ("A16", 0, "ValidationError", "22P02"),
     ("A17", 0, "ValidationError", "42703"),
     ("A18", 0, "ValidationError", "22P02"),
@@ -253,12 +253,6 @@ const NO_FORMATTERS: &str =
 /// The cases in which Forebay differs, on purpose.
 pub const DIFFERENCES: &[Differing] = &[
     ("A05c", ATOMIC, &[("detector", 1, 0)]),
-    (
-        "A14",
-        "the client has no overlaps but of level 7, and fails by accident where a summary names others; \
-         Forebay adds its own beside them",
-        &[("visit", 0, 1), ("visit_skypix_overlap", 0, 6)],
-    ),
     ("A19k", "a string is no bound of a timespan", &[("day_obs", 1, 0)]),
     (
         "B24f",

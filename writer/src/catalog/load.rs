@@ -12,6 +12,7 @@ use crate::encode::{Shape, Value};
 
 const LOAD: &str = include_str!("load.sql");
 const BUTLER: &str = "select forebay.butler_repository($1)";
+const OTHER_OVERLAPS: &str = "select forebay.butler_other_overlaps($1)";
 const ENCODING: &str = "select pg_catalog.getdatabaseencoding()::pg_catalog.text";
 
 /// Why the catalog could not be loaded.
@@ -36,7 +37,9 @@ impl Catalog {
         let row = client.query_one(BUTLER, &[schema]).await?;
         let attributes: Option<Json<BTreeMap<String, String>>> = row.try_get(0)?;
         let attributes = attributes.map(|Json(attributes)| attributes).unwrap_or_default();
-        Ok(catalog.with_butler(Attributes::new(attributes)))
+        let other_overlaps: Vec<String> =
+            client.query_one(OTHER_OVERLAPS, &[schema]).await?.try_get(0)?;
+        Ok(catalog.with_butler(Attributes::new(attributes)).with_other_overlaps(other_overlaps))
     }
 
     async fn load_targets(client: &Client) -> Result<Self, CatalogError> {

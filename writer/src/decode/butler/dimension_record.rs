@@ -110,6 +110,9 @@ impl<'a> Record<'a, '_> {
             && let Some(region) = self.values[region]
             && let Kind::String(hex) = region.kind()?
         {
+            if self.element.has_other_overlaps {
+                return Err(other_overlaps().about(target.qualified_name()));
+            }
             let envelope = Region::decode_hex(&hex)?.envelope_within(SKYPIX_LEVEL, effort)?;
             for pixel in envelope.pixels() {
                 self.write_pixel(overlap, Some(pixel), catalog, rows)?;
@@ -193,6 +196,17 @@ fn encode_strictly(
         _ => return Err(malformed(format!("{kind} is no value of type {}", column.type_name))),
     }
     Ok(())
+}
+
+/// Nothing would write these overlaps, and the client's queries rely on them (BUTLER.md, A14).
+fn other_overlaps() -> Rejection {
+    Rejection::new(
+        SqlState::FEATURE_NOT_SUPPORTED,
+        format!(
+            "the repository's regions here have overlaps with other pixels than \
+             {SKYPIX_SYSTEM}{SKYPIX_LEVEL}, which Forebay does not compute"
+        ),
+    )
 }
 
 fn unknown_element(repository: &Repository, element: &str) -> Rejection {

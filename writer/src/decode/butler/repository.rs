@@ -57,6 +57,8 @@ pub(super) struct ElementTargets {
     pub key: Vec<(String, usize)>,
     /// Of a spatial element: the pixels that its regions overlap, and the position of the region.
     pub overlap: Option<(TargetIndex, usize)>,
+    /// Whether its regions have overlaps with other pixels, too.
+    pub has_other_overlaps: bool,
     /// Of a governor: which pixels the overlaps of each of its spatial elements are in.
     pub summaries: Vec<TargetIndex>,
 }
@@ -143,7 +145,13 @@ impl ElementTargets {
             registered(catalog, schema, &format!("{}_skypix_overlap_summary", spatial.name))
         };
         let summaries = universe.elements().filter(is_governed).map(summary);
-        Ok(Self { records, key, overlap, summaries: summaries.collect::<Result<_, _>>()? })
+        Ok(Self {
+            records,
+            key,
+            overlap,
+            has_other_overlaps: catalog.has_other_overlaps(&element.name),
+            summaries: summaries.collect::<Result<_, _>>()?,
+        })
     }
 }
 
