@@ -1,6 +1,6 @@
-//! Names of dataset types.
+//! Which names and groups of dimensions dataset types may have.
 
-use crate::universe::Universe;
+use crate::universe::{Element, Universe};
 
 /// Why a name is none for a dataset type.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -38,9 +38,35 @@ pub fn check_name(name: &str, universe: &Universe) -> Result<(), BadName> {
     Ok(())
 }
 
+/// A group has no table, since this dimension is reached by way of one that another one implies: it has
+/// no column of its own.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("no table can have datasets of {dimension}: other dimensions of the group imply {implied}")]
+pub struct NoTable {
+    /// The dimension.
+    dimension: String,
+    /// Part of its key.
+    implied: String,
+}
+
+/// Checks the group that has these required dimensions.
+///
+/// # Errors
+/// If it can have no table.
+pub fn check_group(required: &[&Element], universe: &Universe) -> Result<(), NoTable> {
+    let has_column = |element: &Element| required.iter().any(|one| one.name == element.name);
+    for dimension in required.iter().filter(|dimension| dimension.has_table) {
+        if let Some(implied) = universe.own_required(dimension).find(|own| !has_column(own)) {
+            let (dimension, implied) = (dimension.name.clone(), implied.name.clone());
+            return Err(NoTable { dimension, implied });
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{BadName, check_name};
+    use super::{BadName, check_group, check_name};
     use crate::universe::tests::sample;
 
     #[test]
@@ -57,6 +83,23 @@ mod tests {
         assert_eq!(component, Err(BadName::Component("calexp.wcs".to_owned())));
         for name in ["instrument", "skymap"] {
             assert_eq!(check_name(name, &universe), Err(BadName::Governor(name.to_owned())));
+        }
+    }
+
+    #[test]
+    fn a_subfilter_needs_its_band_in_the_table() {
+        let universe = sample();
+        let check = |names: [&str; 2]| {
+            let required = universe.required(names).unwrap();
+            check_group(&required, &universe).map_err(|error| error.to_string())
+        };
+        for names in [["subfilter", "band"], ["subfilter", "detector"], ["visit", "band"]] {
+            assert_eq!(check(names), Ok(()), "{names:?}");
+        }
+        let message =
+            "no table can have datasets of subfilter: other dimensions of the group imply band";
+        for names in [["subfilter", "physical_filter"], ["visit", "subfilter"]] {
+            assert_eq!(check(names), Err(message.to_owned()), "{names:?}");
         }
     }
 }

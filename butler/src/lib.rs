@@ -13,6 +13,6 @@ mod group_table;
 mod universe;
 
 pub use attributes::Attributes;
-pub use dataset_type::{BadName, check_name};
+pub use dataset_type::{BadName, NoTable, check_group, check_name};
 pub use group_table::{GroupTable, TableKind};
 pub use universe::{Element, Key, KeyType, Universe, UniverseError, UnknownDimension};

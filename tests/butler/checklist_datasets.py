@@ -148,6 +148,14 @@ add("B28c", lambda c: [c.event(c.file(1), types=[c.type(c.new_type(), BOTH, "NoS
 add("B28d", lambda c: [c.event(c.file(1, type=c.new_type()), types=[c.type(c.new_type(), BOTH, "Added")])])
 add("B66", lambda c: [c.event(c.file(1, type=c.new_type()), types=[c.type(c.new_type(), BOTH, None)])])
 add("B65", lambda c: [c.event(c.file(1, type=c.new_type()), types=[c.type(c.new_type(), ["instrument", "none"])])])
+add("B65b", lambda c: [c.event(c.file(1, {"instrument": c.instrument, "physical_filter": "G", "band": "g", "subfilter": 1},
+                                      type=c.new_type()), types=[c.type(c.new_type(), ["physical_filter", "subfilter"])]),
+                       c.event(c.file(2))],
+    # The client makes the group before it fails for its table.
+    setup=lambda c: ["insert into dimension_graph_key values (nextval('dimension_graph_key_seq_id'))",
+                     "insert into dimension_graph_definition select last_value,"
+                     " unnest('{instrument,physical_filter,subfilter}'::text[]) from dimension_graph_key_seq_id"],
+    alone=True)
 add("B53", lambda c: [c.event(c.file(1, type=f"{name}{c.name}"), types=[c.type(f"{name}{c.name}", BOTH)])
                       for name in ("1-", "a-", "a b", "é-", "a..")])
 add("B53b", lambda c: [c.event(c.file(1, type="instrument"), types=[c.type("instrument", BOTH)])])

@@ -1,6 +1,6 @@
 //! Registering dataset types (BUTLER.md, D): what needs DDL is made before a batch is staged.
 
-use forebay_butler::{GroupTable, TableKind, Universe, check_name};
+use forebay_butler::{GroupTable, TableKind, Universe, check_group, check_name};
 use pgrx::JsonB;
 use pgrx::prelude::*;
 use pgrx::spi::SpiClient;
@@ -139,6 +139,9 @@ impl Registry<'_> {
                 Ok(required) => required,
                 Err(unknown) => return Ok(Outcome::Refused(unknown.to_string())),
             };
+        if let Err(bad) = check_group(&required, self.universe) {
+            return Ok(Outcome::Refused(bad.to_string()));
+        }
         let names: Vec<_> = required.iter().map(|element| element.name.clone()).collect();
         let key = self.group_key(client, &names)?;
         let tags = GroupTable::new(TableKind::Tags, key, &required, self.universe);

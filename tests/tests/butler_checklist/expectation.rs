@@ -154,6 +154,7 @@ pub const REFUSALS: &[(&str, usize, &str, &str)] = &[
     ("B64b", 1, "LookupError", "23503"),
     ("B64d", 0, "ConflictingDefinitionError", "23503"),
     ("B65", 0, "KeyError", "22023"),
+    ("B65b", 0, "ConstraintColumnNotFoundError", "22023"),
     ("B66", 0, "ValueError", "22P02"),
     ("B69", 0, "UnknownComponentError", "23503"),
     ("B73", 1, "ConflictingDefinitionError", "23505"),

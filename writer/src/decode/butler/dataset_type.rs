@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use forebay_butler::{Universe, check_name};
+use forebay_butler::{Universe, check_group, check_name};
 
 use super::required;
 use super::storage_class::StorageClasses;
@@ -108,5 +108,6 @@ impl<'a> Definition<'a> {
 fn group(names: &[Cow<'_, str>], universe: &Universe) -> Result<String, String> {
     let required = universe.required(names.iter().map(|name| &**name));
     let required = required.map_err(|unknown| unknown.to_string())?;
+    check_group(&required, universe).map_err(|bad| bad.to_string())?;
     Ok(required.iter().map(|element| element.name.as_str()).collect::<Vec<_>>().join(","))
 }
