@@ -55,14 +55,18 @@ pub async fn begin_and_take(
         }
     };
     let all = async {
-        tokio::try_join!(
+        let (began, prepared, stagings, columns) = tokio::join!(
             client.batch_execute(BEGIN),
             prepare,
             client.query(&take, &parameters),
             client.query(&look, &parameters)
-        )
+        );
+        // The first error is the reason; those after it say that the transaction is aborted.
+        began?;
+        prepared?;
+        Ok((stagings?, columns?))
     };
-    let ((), (), stagings, columns) = session.within(Place::Stage, all).await?;
+    let (stagings, columns) = session.within(Place::Stage, all).await?;
     let answer =
         |error: tokio_postgres::Error| DatabaseError::answer(Place::Stage, error.to_string());
     for row in &columns {
