@@ -8,3 +8,4 @@ mod race;
 mod replica;
 mod repository;
 mod session;
+mod streams;
