@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """What clients and a stream contend for, round by round.
 
-    contention_events.py SERVER PREFIX ROUNDS CLIENTS
+    contention_events.py SERVER PREFIX ROUNDS CLIENTS RUNS
 
 SERVER is a superuser's DSN of a server without a database. Makes the database `PREFIX_template`, a
 repository with what the rounds need, to which nobody is connected, and `PREFIX_client`, a copy to
@@ -10,7 +10,7 @@ which the client alone has applied everything, the stream's part of each round f
 Writes JSON: {"template", "client", "rounds": [{"shared": [text], "stream": text, "clients":
 [text], "runs": [text]}]}. All parties apply the `shared` events of a round, and each its own one: the stream's, and
 one for each client. All of a round are independent of each other. `runs` are those that clients
-register first.
+register first: all that events name, or none if RUNS is `within`.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ MEMBERS = 4
 
 
 class Rounds:
-    def __init__(self, clients: int):
+    def __init__(self, clients: int, registers_runs: bool):
+        self.registers_runs = registers_runs
         self.case = Case("contention", lambda case: [], None, False)
         self.parties = ["stream", *(f"client{number}" for number in range(clients))]
         self.datasets = 0
@@ -47,6 +48,7 @@ class Rounds:
         shared = [json.dumps(event) for event in (self.visit(number), self.dataset_type(number))]
         own = [json.dumps(self.own(number, party)) for party in self.parties]
         runs = [f"shared/{number}", *(run for party in self.parties[1:] for run in self.runs(number, party))]
+        runs = runs if self.registers_runs else []
         return {"shared": shared, "stream": own[0], "clients": own[1:], "runs": runs}
 
     def runs(self, number: int, party: str) -> list[str]:
@@ -71,7 +73,7 @@ class Rounds:
                   "day_obs": 20250101, "physical_filter": "G", "band": "g", "skymap": case.skymap}
         name = f"type{number}"
         data_id = {dimension: values[dimension] for dimension in group}
-        return case.event(self.file(data_id, type=name), types=[case.type(name, group)])
+        return case.event(self.file(data_id, type=name, run=f"shared/{number}"), types=[case.type(name, group)])
 
     def own(self, number: int, party: str) -> dict:
         """Members of the chain, of this party's alone, in runs that only it writes."""
@@ -92,11 +94,11 @@ def fill(butler: Butler, rounds: Rounds) -> None:
     butler.collections.register(rounds.case.run)
 
 
-def main(dsn: str, prefix: str, count: str, clients: str) -> None:
+def main(dsn: str, prefix: str, count: str, clients: str, runs: str) -> None:
     without_files()
     server = Server(dsn, prefix)
     template = server.create_repository("template")
-    rounds = Rounds(int(clients))
+    rounds = Rounds(int(clients), runs != "within")
     butler = server.butler(template)
     fill(butler, rounds)
     close(butler)

@@ -46,6 +46,8 @@ RACES = {
     "values": lambda c: (c.records(c.detector(3, raft="first")), c.records(c.detector(3, raft="last"))),
     "name": lambda c: (c.records(c.detector(3, full_name="X")), c.records(c.detector(4, full_name="X"))),
     "run": lambda c: (c.event(c.file(1, run=f"new/{c.name}")), c.event(c.file(2, run=f"new/{c.name}", detector=1))),
+    "runs": lambda c: (c.event(*(c.file(number, run=f"new/{number}/{c.name}") for number in (1, 2))), c.event(
+        *(c.file(number + 2, run=f"new/{number}/{c.name}", detector=1, type="dt2") for number in (2, 1)))),
     "chain": lambda c: (first(c, "prepend", c.run), asks(c, "prepend", c.other_run)),
     "member": lambda c: (first(c, "prepend", c.run, c.other_run), asks(c, "prepend", c.other_run)),
     "remove": lambda c: (first(c, "prepend", c.run), asks(c, "remove", c.run)),

@@ -3,9 +3,11 @@
 
 mod comparison;
 mod contention;
+mod give_way;
 mod program;
 mod race;
 mod replica;
 mod repository;
 mod session;
 mod streams;
+mod waiting;

@@ -2,13 +2,14 @@
 //! one of the two or not.
 
 use anyhow::{Context, Result, ensure};
-use forebay_tests::{Database, Gate, Stack, Writer, stack::unique, wait};
+use forebay_tests::{Database, Gate, Stack, Writer, stack::unique};
 use serde::Deserialize;
 
 use crate::comparison::compare;
 use crate::program;
 use crate::repository::{Repository, SOURCE};
 use crate::session::Session;
+use crate::waiting::wait_until_blocked;
 
 /// What `race_events.py` has made.
 #[derive(Deserialize)]
@@ -169,14 +170,4 @@ async fn contend(loser: &mut Session, race: &Race) -> Result<Outcome> {
     let first = loser.apply(&race.contended).await?.class;
     let next = loser.apply(&race.contended).await?.class;
     Ok((first, next))
-}
-
-/// Waits until a session of the database waits for another one's row or transaction.
-async fn wait_until_blocked(database: &Database) -> Result<()> {
-    let sql = "select from pg_locks l join pg_stat_activity a using (pid) \
-               where not l.granted and l.locktype <> 'advisory' and a.datname = $1 limit 1";
-    wait::until("a session that has to wait", || async move {
-        Ok(database.primary().query_opt(sql, &[&database.name()]).await?.map(drop))
-    })
-    .await
 }
