@@ -2,6 +2,7 @@
 //! whatever is killed, and once for a consumer that drops the positions that it has had.
 #![forbid(unsafe_code)]
 
+mod broker;
 mod crash;
 mod file;
 mod refused;
