@@ -28,6 +28,9 @@ const BULK_BATCH: u64 = 100;
 
 const PARTITIONS: i32 = 4;
 
+/// Of the writer: what README recommends where events are as large as these.
+const MEMORY_BUDGET: &str = "96 MiB";
+
 /// What the client's databases begin with.
 const PREFIX: &str = "bench_butler";
 
@@ -108,6 +111,7 @@ impl<'a> Bench<'a> {
         database.primary().batch_execute("select forebay.butler_add_targets()").await?;
         let config = WriterConfig::of(&self.around.kafka(), &database, SOURCE, &self.topic)
             .butler("public")
+            .set("memory.budget", MEMORY_BUDGET)
             .set("workers.count", i64::from(workers));
         let meter = Meter::start(&database, self.around.postmaster).await?;
         let scratch = self.around.scratch.path();
