@@ -10,7 +10,7 @@ cases' events one after another, in the existing service's way, and `PREFIX_twic
 applied each of them a second time at once. An event that raises is refused; errors that would end
 the service count as that too.
 
-Writes JSON lines: for each repository {"template", "once", "twice", "idle", "cases": [{"name",
+Writes JSON lines: for each repository {"template", "once", "twice", "root", "idle", "cases": [{"name",
 "uuid_prefix", "events": [text], "outcomes": [text]}]}. An outcome, the same each time, is empty, or
 the exception's class; `idle` is an event that changes nothing.
 """
@@ -74,6 +74,7 @@ def main(dsn: str, prefix: str) -> None:
     apply_with_butler.stub_formatter = lambda name: None
     StorageClassFactory().registerStorageClass(StorageClass("Added", pytype=dict))
     server = Server(dsn, prefix)
+    Case.root = server.directory
     cases = list(CASES.values())
     base = server.create_repository("template_0")
     butler = server.butler(base)
@@ -96,7 +97,7 @@ def main(dsn: str, prefix: str) -> None:
                 for case, met in zip(group, outcomes, strict=True)]
         idle = cases[0].records(cases[0].detector(1))
         print(json.dumps({
-            "template": template, "once": once, "twice": twice, "idle": json.dumps(idle), "cases": told}))
+            "template": template, "once": once, "twice": twice, "root": Case.root, "idle": json.dumps(idle), "cases": told}))
 
 
 if __name__ == "__main__":

@@ -37,6 +37,9 @@ def add(name: str, events: Callable[[Case], list], *, setup: Callable | None = N
 
 
 class Case:
+    # The datastore's root directory, which `checklist.py` makes.
+    root = ""
+
     def __init__(self, name: str, events: Callable, setup: Callable | None, alone: bool):
         self.name = name
         self.alone = alone

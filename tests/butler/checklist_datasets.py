@@ -224,9 +224,11 @@ add("B87", lambda c: [json.dumps(c.event(c.file(1))).replace('"detector": 2', '"
 
 # Paths and formatters.
 PATHS = ["{}/a/b.json", "./{}/a.json", "{}//a.json", "{}/x/../a.json", "{}/a%20b.json", "{}/a#b.json", "{}/a?b.json",
-         "{}/a b.json", "{}/é.json", "/else/{}/a.json", "../{}/a.json", "{}/", "", "{}/a.json/.", "s3://bucket/{}/a"]
+         "{}/a b.json", "{}/é.json", "/else/{}/a.json", "../{}/a.json", "{}/", "", "{}/a.json/.", "s3://bucket/{}/a",
+         "<root>/{}/a.json", "file://<root>/{}/a.json", "<root>/../{}/a.json", "<root>else/{}/a.json"]
 for number, path in enumerate(PATHS):
-    add(f"B39x{number:02}", lambda c, path=path: [c.event(c.files({c.uuid(1): c.ref()}, path.format(c.name)))])
+    add(f"B39x{number:02}", lambda c, path=path: [c.event(c.files({c.uuid(1): c.ref()}, 
+                                                                         path.format(c.name).replace("<root>", c.root)))])
 add("B42", lambda c: [c.event(c.file(1, formatter=None))])
 add("B43", lambda c: [c.event(c.file(1, formatter="no.such.Formatter"))])
 add("B43b", lambda c: [c.event(c.file(1, formatter="builtins.int"))])

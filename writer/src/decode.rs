@@ -10,7 +10,9 @@ mod row_values;
 mod row_writer;
 mod rows;
 
-pub use butler::{Butler, ButlerConfig, ButlerResolve, Checksum, EventFile, files_of};
+pub use butler::{
+    Butler, ButlerConfig, ButlerResolve, Checksum, DatastoreRoot, EventFile, files_of,
+};
 pub use debezium::{BadTableRule, Debezium, DebeziumConfig, TableRule, UNAVAILABLE_VALUE};
 pub use flat::Flat;
 pub use format::{Format, FormatConfig, FormatError};

@@ -129,6 +129,8 @@ pub const REFUSALS: &[(&str, usize, &str, &str)] = &[
     ("B39x12", 0, "", "22023"),
     ("B39x13", 0, "", "22023"),
     ("B39x14", 0, "ModuleNotFoundError", "22023"),
+    ("B39x17", 0, "RuntimeError", "22023"),
+    ("B39x18", 0, "RuntimeError", "22023"),
     ("B42", 0, "", "22004"),
     ("B43", 0, "ModuleNotFoundError", ""),
     ("B43b", 0, "TypeError", ""),

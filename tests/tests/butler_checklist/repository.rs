@@ -22,6 +22,8 @@ pub struct Repository {
     once: String,
     /// The database in which the client has applied each twice, one after the other.
     twice: String,
+    /// The datastore's root directory.
+    root: String,
     /// An event that changes nothing.
     idle: String,
     /// The cases.
@@ -89,6 +91,7 @@ impl Repository {
         let topic = Topic::create(stack.kafka(), "checklist", 1).await?;
         let config = WriterConfig::new(stack, &database, SOURCE, &topic)
             .butler("public")
+            .set("format.datastore_root", self.root.as_str())
             .set("format.convertible_storage_classes", vec![expectation::CONVERTIBLE])
             .set("format.storage_classes", vec![expectation::ADDED_CLASS])
             // As many are refused as are not, on purpose.

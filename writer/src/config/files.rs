@@ -7,12 +7,15 @@ use std::time::Duration;
 use percent_encoding::percent_decode_str;
 
 use super::{FormatConfig, Reader, Secret, by_file, value};
+use crate::decode::DatastoreRoot;
 
 /// Where the files of datasets are looked for, and where they are staged.
 #[derive(Debug, Clone)]
 pub struct FilesConfig {
     /// Where they must be before their events are merged: the datastore's root.
     pub root: FileRoot,
+    /// The same root as absolute paths of events have it.
+    pub datastore_root: DatastoreRoot,
     /// Where they may be before; they are copied from there to the root. None: they must be there.
     pub staging_root: Option<FileRoot>,
     /// How many files are worked on at a time.
@@ -131,12 +134,18 @@ pub(super) fn files(reader: &mut Reader<'_>, format: Option<&FormatConfig>) -> O
         require_root(reader);
         return None;
     };
-    if format.is_some_and(|format| !matches!(format, FormatConfig::Butler { .. })) {
-        let message = format!("{} is given, and this format has no files", setting.name);
-        reader.problem(setting.place, message, "remove it, or set format.kind to \"butler\"");
-    }
+    let datastore_root = match format {
+        Some(FormatConfig::Butler(butler)) => butler.datastore_root.clone(),
+        None => DatastoreRoot::default(),
+        Some(_) => {
+            let message = format!("{} is given, and this format has no files", setting.name);
+            reader.problem(setting.place, message, "remove it, or set format.kind to \"butler\"");
+            DatastoreRoot::default()
+        }
+    };
     Some(FilesConfig {
         root: root?,
+        datastore_root,
         staging_root,
         parallelism: usize::try_from(parallelism).unwrap_or(1),
         timeout,

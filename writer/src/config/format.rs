@@ -2,7 +2,9 @@
 
 use super::reader::Reader;
 use super::value;
-use crate::decode::{ButlerConfig, DebeziumConfig, FormatConfig, TableRule, UNAVAILABLE_VALUE};
+use crate::decode::{
+    ButlerConfig, DatastoreRoot, DebeziumConfig, FormatConfig, TableRule, UNAVAILABLE_VALUE,
+};
 
 const SECTION: &str = "format";
 
@@ -33,6 +35,7 @@ pub(super) fn format(reader: &mut Reader<'_>) -> Option<FormatConfig> {
     let unavailable_value = value::text(reader, SECTION, "unavailable_value");
     let schema = value::text(reader, SECTION, "schema");
     let datastore_name = value::text(reader, SECTION, "datastore_name");
+    let datastore_root = value::text(reader, SECTION, "datastore_root");
     let convertible = value::list(reader, SECTION, "convertible_storage_classes");
     let storage_classes = value::list(reader, SECTION, "storage_classes");
     match kind? {
@@ -66,10 +69,26 @@ pub(super) fn format(reader: &mut Reader<'_>) -> Option<FormatConfig> {
             schema: schema.unwrap_or_else(|| "public".to_owned()),
             datastore_name: datastore_name
                 .unwrap_or_else(|| "FileDatastore@<butlerRoot>".to_owned()),
+            datastore_root: datastore_root.map_or(Some(DatastoreRoot::default()), |text| {
+                read_datastore_root(reader, &text)
+            })?,
             convertible: pairs(reader, &convertible.unwrap_or_default())?,
             storage_classes: storage_classes.unwrap_or_default(),
         })),
     }
+}
+
+fn read_datastore_root(reader: &mut Reader<'_>, text: &str) -> Option<DatastoreRoot> {
+    let root = DatastoreRoot::parse(text);
+    if root.is_none() {
+        let setting = reader.setting(SECTION, "datastore_root")?;
+        value::refuse(
+            reader,
+            &setting,
+            "a directory without \"..\" and '%', such as \"/datastore\"",
+        );
+    }
+    root
 }
 
 /// The table of `format.table`, which must name its schema.

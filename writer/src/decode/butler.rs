@@ -25,6 +25,7 @@ use crate::record::Record;
 use crate::rejection::{Rejection, SqlState};
 
 pub use file::{Checksum, EventFile, files_of};
+pub use path::DatastoreRoot;
 
 use dataset::DatasetWriter;
 use dataset_type::Definitions;
@@ -38,6 +39,8 @@ pub struct ButlerConfig {
     pub schema: String,
     /// What `dataset_location.datastore_name` is.
     pub datastore_name: String,
+    /// The datastore's root, for events with absolute paths.
+    pub datastore_root: DatastoreRoot,
     /// Storage classes of which either may stand for the other.
     pub convertible: Vec<[String; 2]>,
     /// Storage classes that the repository has beside the official client's own.
@@ -49,6 +52,7 @@ pub struct ButlerConfig {
 pub struct Butler {
     repository: Repository,
     datastore_name: String,
+    datastore_root: DatastoreRoot,
     /// With a blank between, both ways.
     convertible: Vec<String>,
     storage_classes: StorageClasses,
@@ -76,6 +80,7 @@ impl Butler {
         Ok(Self {
             repository,
             datastore_name: config.datastore_name.clone(),
+            datastore_root: config.datastore_root.clone(),
             convertible: config.convertible.iter().flat_map(both_ways).collect(),
             storage_classes: StorageClasses::new(&config.storage_classes),
         })
@@ -123,8 +128,8 @@ impl Butler {
         let definitions = Definitions::read(event.dataset_types, universe, &self.storage_classes)?;
         let refs = self.repository.refs();
         let target = catalog.target(refs);
-        let mut datasets =
-            DatasetWriter::new(refs, target, universe, &definitions, &self.datastore_name);
+        let datastore = (self.datastore_name.as_str(), &self.datastore_root);
+        let mut datasets = DatasetWriter::new(refs, target, universe, &definitions, datastore);
         datasets.write_all(event.datasets, rows)?;
         let Some(operations) = event.chains else { return Ok(()) };
         let chains = self.repository.chains();

@@ -96,7 +96,7 @@ impl Files {
                 continue;
             }
             let payload = batch.event(event).and_then(|event| event.payload).unwrap_or_default();
-            match files_of(payload) {
+            match files_of(payload, &self.config.datastore_root) {
                 Ok(files) => {
                     for (file, of_event) in files.into_iter().enumerate() {
                         let mention = Mention {

@@ -108,11 +108,12 @@ mod tests {
 
     use super::{Facts, Mention, Standing};
     use crate::config::{FileRoot, FilesConfig, S3Config};
-    use crate::decode::Checksum;
+    use crate::decode::{Checksum, DatastoreRoot};
     use crate::files::look::Found;
 
     fn config(staged: bool) -> FilesConfig {
         FilesConfig {
+            datastore_root: DatastoreRoot::default(),
             root: FileRoot::Directory("/data".into()),
             staging_root: staged.then(|| FileRoot::Directory("/staging".into())),
             parallelism: 1,

@@ -7,7 +7,7 @@ use tokio_postgres::types::Type;
 
 use super::target;
 use crate::catalog::Catalog;
-use crate::decode::{ButlerConfig, Format, FormatConfig};
+use crate::decode::{ButlerConfig, DatastoreRoot, Format, FormatConfig};
 
 const SCHEMA: &str =
     include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/data/butler/schema.sql"));
@@ -40,6 +40,7 @@ pub fn butler(catalog: &Catalog) -> Format {
         schema: "public".into(),
         datastore_name,
         convertible: Vec::new(),
+        datastore_root: DatastoreRoot::default(),
         storage_classes: Vec::new(),
     };
     Format::new(&FormatConfig::Butler(config), catalog).unwrap()

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::data_id::DataIds;
 use super::dataset_type::Definitions;
-use super::path::check_path;
+use super::path::DatastoreRoot;
 use super::required;
 use crate::catalog::{Target, TargetIndex};
 use crate::decode::{Op, RowWriter};
@@ -22,6 +22,7 @@ pub(super) struct DatasetWriter<'a> {
     target: &'a Target,
     definitions: &'a Definitions<'a>,
     datastore_name: &'a str,
+    root: &'a DatastoreRoot,
     data_ids: DataIds<'a>,
     seen: HashSet<Uuid>,
 }
@@ -48,10 +49,11 @@ impl<'a> DatasetWriter<'a> {
         target: &'a Target,
         universe: &'a Universe,
         definitions: &'a Definitions<'a>,
-        datastore_name: &'a str,
+        (datastore_name, root): (&'a str, &'a DatastoreRoot),
     ) -> Self {
         let data_ids = DataIds::new(universe);
-        Self { refs, target, definitions, datastore_name, data_ids, seen: HashSet::new() }
+        let seen = HashSet::new();
+        Self { refs, target, definitions, datastore_name, root, data_ids, seen }
     }
 
     /// Writes the references of all files, in their order.
@@ -80,8 +82,7 @@ impl<'a> DatasetWriter<'a> {
             _ => Ok(()),
         })?;
         let refs = required(refs, "refs")?;
-        let path = required(path, "path")?.string()?;
-        check_path(&path)?;
+        let path = self.root.relative(required(path, "path")?.string()?)?;
         let formatter = required(formatter, "formatter")?;
         if formatter.is_null() {
             return Err(Rejection::new(

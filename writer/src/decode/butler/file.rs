@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use super::path::check_path;
+use super::path::DatastoreRoot;
 use super::{Event, not_finite, required};
 use crate::json::{Json, Kind, malformed, set_once, utf8, visit_array, visit_object};
 use crate::rejection::Rejection;
@@ -53,30 +53,33 @@ impl fmt::Debug for Checksum {
 /// # Errors
 /// If the message is no event, or `file_size` or `checksum` is malformed. What else is wrong with the
 /// datasets is not looked at.
-pub fn files_of(payload: &[u8]) -> Result<Vec<EventFile<'_>>, Rejection> {
+pub fn files_of<'a>(
+    payload: &'a [u8],
+    root: &DatastoreRoot,
+) -> Result<Vec<EventFile<'a>>, Rejection> {
     let text = utf8(payload)?;
     let refused = match Event::read(text) {
-        Ok(event) => return files_in(&event),
+        Ok(event) => return files_in(&event, root),
         Err(refused) => refused,
     };
     let text = not_finite::replaced(text).ok_or(refused)?;
-    let files = Event::read(&text).and_then(|event| files_in(&event));
+    let files = Event::read(&text).and_then(|event| files_in(&event, root));
     let files = files.map_err(not_finite::restored)?;
     Ok(files.into_iter().map(EventFile::into_owned).collect())
 }
 
-fn files_in<'a>(event: &Event<'a>) -> Result<Vec<EventFile<'a>>, Rejection> {
+fn files_in<'a>(event: &Event<'a>, root: &DatastoreRoot) -> Result<Vec<EventFile<'a>>, Rejection> {
     let mut files = Vec::new();
     visit_array(event.datasets.text(), |index, dataset| {
         let within = |rejection: Rejection| rejection.within(format_args!("datasets[{index}]"));
-        files.push(EventFile::read(dataset).map_err(within)?);
+        files.push(EventFile::read(dataset, root).map_err(within)?);
         Ok(())
     })?;
     Ok(files)
 }
 
 impl<'a> EventFile<'a> {
-    fn read(dataset: Json<'a>) -> Result<Self, Rejection> {
+    fn read(dataset: Json<'a>, root: &DatastoreRoot) -> Result<Self, Rejection> {
         let (mut path, mut size, mut checksum) = (None, None, None);
         visit_object(dataset.text(), |key, value| match &*key {
             "path" => set_once(&mut path, "path", value),
@@ -84,8 +87,7 @@ impl<'a> EventFile<'a> {
             "checksum" => set_once(&mut checksum, "checksum", value),
             _ => Ok(()),
         })?;
-        let path = required(path, "path")?.string()?;
-        check_path(&path)?;
+        let path = root.relative(required(path, "path")?.string()?)?;
         let size = size.map(read_size).transpose()?.flatten();
         let checksum = checksum.map(read_checksum).transpose()?.flatten();
         Ok(Self { path, size, checksum })
@@ -120,7 +122,7 @@ fn read_checksum(value: Json<'_>) -> Result<Option<Checksum>, Rejection> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Checksum, files_of};
+    use super::{Checksum, DatastoreRoot, files_of};
 
     fn event(datasets: &str) -> String {
         format!(r#"{{"type": "pp-output", "dimension_records": [], "datasets": [{datasets}]}}"#)
@@ -133,7 +135,7 @@ mod tests {
             r#"{{"path": "a/b"}}, {{"path": "c\u0020d", "file_size": 3, "checksum": "{digits}"}},
                {{"path": "e", "file_size": -1, "checksum": null}}, {{"path": "f", "file_size": null}}"#
         ));
-        let files = files_of(event.as_bytes()).unwrap();
+        let files = files_of(event.as_bytes(), &DatastoreRoot::default()).unwrap();
         let said: Vec<_> = files
             .iter()
             .map(|file| (&*file.path, file.size, file.checksum.as_ref().map(Checksum::to_string)))
@@ -152,7 +154,7 @@ mod tests {
     #[test]
     fn numbers_that_are_not_finite_are_no_matter() {
         let event = event(r#"{"path": "a", "more": NaN}, {"path": "b", "file_size": 1}"#);
-        let files = files_of(event.as_bytes()).unwrap();
+        let files = files_of(event.as_bytes(), &DatastoreRoot::default()).unwrap();
         let said: Vec<_> = files.iter().map(|file| (&*file.path, file.size)).collect();
         assert_eq!(said, [("a", None), ("b", Some(1))]);
     }
@@ -167,13 +169,15 @@ mod tests {
             (r#""checksum": 7"#, "checksum is a number"),
         ] {
             let event = event(&format!(r#"{{"path": "x"}}, {{"path": "a", {said}}}"#));
-            let rejection = files_of(event.as_bytes()).unwrap_err();
+            let rejection = files_of(event.as_bytes(), &DatastoreRoot::default()).unwrap_err();
             let expected = format!("datasets[1]: {reason}");
             assert!(rejection.message.starts_with(&expected), "{}", rejection.message);
         }
         let digits = "0g".repeat(64);
         assert_eq!(Checksum::parse(&digits), None);
         assert_eq!(Checksum::parse(&"0".repeat(129)), None);
-        assert!(files_of(event(r#"{"path": "../a"}"#).as_bytes()).is_err());
+        assert!(
+            files_of(event(r#"{"path": "../a"}"#).as_bytes(), &DatastoreRoot::default()).is_err()
+        );
     }
 }

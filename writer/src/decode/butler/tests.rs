@@ -4,7 +4,7 @@ use base64::engine::general_purpose::STANDARD;
 use forebay_butler::Attributes;
 
 use crate::catalog::Catalog;
-use crate::decode::{ButlerConfig, Format, FormatConfig, FormatError};
+use crate::decode::{ButlerConfig, DatastoreRoot, Format, FormatConfig, FormatError};
 use crate::sphgeom::Region;
 use crate::testing::{
     butler, butler_catalog, butler_event, butler_region, copied, decode, decode_keyed,
@@ -322,6 +322,7 @@ fn needs_the_repositorys_targets() {
             schema: schema.into(),
             datastore_name: "d".into(),
             convertible: Vec::new(),
+            datastore_root: DatastoreRoot::default(),
             storage_classes: Vec::new(),
         };
         Format::new(&FormatConfig::Butler(config), catalog).unwrap_err()
