@@ -8,7 +8,7 @@ use serde::Deserialize;
 use crate::program;
 use crate::repository::{Repository, SOURCE};
 use crate::session::{Outcome, Session};
-use crate::waiting::wait_until_blocked;
+use crate::waiting::{wait_until_blocked, wait_until_blocked_for_long};
 
 /// What `give_way_events.py` has made.
 #[derive(Deserialize)]
@@ -81,7 +81,7 @@ async fn a_writer_that_waits_first_gives_up_before_the_client_looks() -> Result<
     let mut site = Site::create("application_name = 'as ever'").await?;
     succeeded(&site.client.hold(&site.events.record).await?)?;
     let sent = site.repository.produce(std::slice::from_ref(&site.events.both)).await?;
-    wait_until_blocked(site.repository.database()).await?;
+    wait_until_blocked_for_long(site.repository.database()).await?;
     succeeded(&site.client.hold(&site.events.chain).await?)?;
     succeeded(&site.client.commit().await?)?;
     let database = site.repository.database();
