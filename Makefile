@@ -56,7 +56,8 @@ demo: setup ## the whole path on a real Butler repository, shown in the terminal
 	cargo build --release $(CRATES)
 	FOREBAY_BIN=$(TARGET)/release/forebay $(TARGET)/release/forebay-demo $(if $(KEEP),--keep)
 
-bench: setup ## rows per second against others' ways; ROWS=, VISITS= and SCENARIOS= choose
+bench: ## rows per second against others' ways; ROWS=, VISITS= and SCENARIOS= choose
+	@scripts/setup bench
 	scripts/install-extension --release
 	cargo build --release $(CRATES)
 	FOREBAY_BIN=$(TARGET)/release/forebay \

@@ -3,7 +3,7 @@
 mod secure;
 
 use std::{
-    env, fs,
+    fs,
     net::TcpStream,
     path::{Path, PathBuf},
     process::Command,
@@ -18,7 +18,7 @@ use rdkafka::{
 };
 
 pub use self::secure::{SecureBroker, Security};
-use crate::{account, endpoint::Endpoint, port, process, process::Process, wait};
+use crate::{account, endpoint::Endpoint, java, port, process, process::Process, wait};
 
 /// A broker with a log directory of its own. It is killed when this value goes.
 #[derive(Debug)]
@@ -141,10 +141,8 @@ impl Broker {
     }
 
     fn java(&self, class: &str) -> Result<Command> {
-        let mut command = account::server_command("java");
-        command.args(["-Xmx512m", "-XX:+UseSerialGC", "-cp"]);
-        command.arg(libraries()?.join("*")).arg(class).current_dir(&self.directory);
-        Ok(command)
+        let options = ["-Xmx512m", "-XX:+UseSerialGC"];
+        java::command("kafka", &options, class, &self.directory)
     }
 }
 
@@ -200,16 +198,6 @@ fn cluster_id() -> Result<String> {
     let uuid = fs::read_to_string("/proc/sys/kernel/random/uuid").context("make a cluster id")?;
     let digits = uuid.chars().filter(char::is_ascii_hexdigit).take(21);
     Ok(digits.chain(['A']).collect())
-}
-
-/// Where `scripts/setup` put the broker's jars.
-fn libraries() -> Result<PathBuf> {
-    let cache = env::var_os("FOREBAY_CACHE").context("$FOREBAY_CACHE is not set: use `make`")?;
-    let path = PathBuf::from(cache).join("kafka/libs");
-    if !path.is_dir() {
-        bail!("no Kafka broker in {}: run `make setup`", path.display());
-    }
-    Ok(path)
 }
 
 fn answers(servers: &str) -> bool {

@@ -27,7 +27,7 @@
 //! - [`supervisor`] starts and ends the stack; [`lifeline`] ends the tests with it;
 //! - [`stack`] is what a test knows of it;
 //! - [`postgres`], [`broker`] and [`object_store`] are servers, also for tests that need private ones, made of
-//!   [`process`], [`account`], [`port`] and [`scratch`], and protected by a [`certificate`];
+//!   [`process`], [`account`], [`java`], [`port`] and [`scratch`], and protected by a [`certificate`];
 //!   [`segment`] is where a broker keeps a partition;
 //! - [`database`], [`topic`], [`producer`], [`transaction`], [`writer`] and [`progress`] are what a
 //!   test is written with; [`received`] is what a topic holds;
@@ -50,6 +50,7 @@ pub mod database;
 pub mod dead_letter;
 pub mod endpoint;
 pub mod gate;
+pub mod java;
 pub mod lifeline;
 pub mod memory;
 pub mod metrics;

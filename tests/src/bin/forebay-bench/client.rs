@@ -12,17 +12,18 @@ use std::{
 use anyhow::{Context, Result};
 use bytes::Bytes;
 use futures_util::SinkExt;
-use tokio_postgres::{Client, NoTls, binary_copy::BinaryCopyInWriter, types::Type};
+use tokio_postgres::{Client, NoTls, binary_copy::BinaryCopyInWriter};
 
 use crate::{
-    row::{COLUMNS, Row},
+    row::Row,
     stream::Stream,
+    table::{KEY, Table},
 };
 
 /// Binary COPY of all rows into the table.
 pub async fn copy(dsn: &str, stream: Stream, rows: u64) -> Result<()> {
     let client = connect(dsn).await?;
-    copy_rows(&client, "sensor", stream.rows(rows)).await?;
+    copy_rows(&client, "sensor", stream.table(), stream.rows(rows)).await?;
     done().await
 }
 
@@ -35,22 +36,30 @@ pub async fn bulk_sql(dsn: &str, stream: Stream, rows: u64, batch_rows: u64) -> 
         Stream::RepeatedKeys => ("distinct on (sensor, ts)", ", number desc", ", number bigserial"),
         _ => ("", "", ""),
     };
-    let staging = format!(
-        "create unlogged table staging (sensor int4, ts timestamptz, value float8, note text{number})"
-    );
+    let staging = format!("create unlogged table staging (like sensor{number})");
     client.batch_execute(&staging).await?;
     let batch_rows = usize::try_from(batch_rows)?;
+    let table = stream.table();
+    let (columns, key) = (table.names(), KEY.join(", "));
+    let other = |prefix| {
+        let other = table.columns().iter().filter(|column| !KEY.contains(&column.name));
+        let names: Vec<_> = other.map(|column| format!("{prefix}{}", column.name)).collect();
+        names.join(", ")
+    };
     let merge = format!(
-        "insert into sensor ({COLUMNS}) select {latest} {COLUMNS} from staging \
-         order by sensor, ts{order} \
-         on conflict (sensor, ts) do update set value = excluded.value, note = excluded.note \
-         where (sensor.value, sensor.note) is distinct from (excluded.value, excluded.note)"
+        "insert into sensor ({columns}) select {latest} {columns} from staging \
+         order by {key}{order} on conflict ({key}) do update set ({}) = row({}) \
+         where ({}) is distinct from ({1})",
+        other(""),
+        other("excluded."),
+        other("sensor."),
     );
     let mut rows = stream.rows(rows).peekable();
     while rows.peek().is_some() {
         let transaction = client.transaction().await?;
         transaction.batch_execute("truncate staging").await?;
-        copy_rows(transaction.client(), "staging", rows.by_ref().take(batch_rows)).await?;
+        let batch = rows.by_ref().take(batch_rows);
+        copy_rows(transaction.client(), "staging", table, batch).await?;
         transaction.batch_execute(&merge).await?;
         transaction.commit().await?;
     }
@@ -109,9 +118,15 @@ async fn connect(dsn: &str) -> Result<Client> {
     Ok(client)
 }
 
-async fn copy_rows(client: &Client, table: &str, rows: impl Iterator<Item = Row>) -> Result<()> {
-    let sink = client.copy_in(&format!("copy {table} ({COLUMNS}) from stdin binary")).await?;
-    let types = [Type::INT4, Type::TIMESTAMPTZ, Type::FLOAT8, Type::TEXT];
+async fn copy_rows(
+    client: &Client,
+    into: &str,
+    table: Table,
+    rows: impl Iterator<Item = Row>,
+) -> Result<()> {
+    let sink =
+        client.copy_in(&format!("copy {into} ({}) from stdin binary", table.names())).await?;
+    let types: Vec<_> = table.columns().iter().map(|column| column.sql.clone()).collect();
     let mut copy = pin!(BinaryCopyInWriter::new(sink, &types));
     for row in rows {
         copy.as_mut().write(&[&row.sensor, &row.ts(), &row.value, &row.note]).await?;

@@ -1,8 +1,10 @@
 //! The benchmark: rows per second from Kafka into a table, beside PostgreSQL's own ways.
 #![forbid(unsafe_code)]
 
+mod arrival;
 mod butler;
 mod client;
+mod jdbc_sink;
 mod measure;
 mod meter;
 mod preload;
@@ -12,6 +14,7 @@ mod rows;
 mod scenario;
 mod stream;
 mod system;
+mod table;
 
 use std::{
     path::{Path, PathBuf},

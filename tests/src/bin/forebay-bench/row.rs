@@ -2,13 +2,6 @@
 
 use std::time::{Duration, SystemTime};
 
-/// The table, and the target.
-pub const TABLE: &str = "create table sensor (sensor int4, ts timestamptz, \
-                         value float8 check (value >= 0), note text, primary key (sensor, ts))";
-
-/// The table's columns.
-pub const COLUMNS: &str = "sensor, ts, value, note";
-
 /// Rows of one time stamp.
 const SENSORS: u64 = 1000;
 

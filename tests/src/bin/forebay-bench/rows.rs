@@ -5,10 +5,11 @@ use forebay_tests::{Topic, WriterConfig, endpoint::SUPERUSER};
 
 use crate::{
     Surroundings,
+    arrival::{Arrival, LastRows},
+    jdbc_sink,
     meter::Meter,
     preload,
     report::{self, Measurement},
-    row::TABLE,
     scenario::Scenario,
     stream::Stream,
     system::{BATCH_ROWS, Client, System},
@@ -20,6 +21,7 @@ pub struct Bench<'a> {
     stream: Stream,
     rows: u64,
     topic: Topic,
+    last: LastRows,
 }
 
 impl<'a> Bench<'a> {
@@ -32,23 +34,25 @@ impl<'a> Bench<'a> {
         let compression = (stream.compression() != "none")
             .then(|| preload::compression_ratio(around.broker.directory(), &topic, stream, rows));
         report::print_header(&name, rows, "rows", stream.description(), compression.transpose()?);
-        Ok(Self { around, stream, rows, topic })
+        Ok(Self { around, stream, rows, topic, last: LastRows::of(stream, rows) })
     }
 
     /// From the start of the client's process until the last commit.
     pub async fn measure(&self, system: System) -> Result<Measurement> {
         let database = &self.around.database;
         let sql = database.primary();
-        sql.batch_execute(&format!("drop table if exists sensor, staging; {TABLE}")).await?;
+        sql.batch_execute(self.stream.table().create()).await?;
         if self.stream == Stream::Unchanged {
             drop(self.client("copy", &[]).await?);
         }
         if matches!(system, System::Forebay1 | System::Forebay2) {
             sql.batch_execute("select forebay.add_target('sensor')").await?;
         }
+        let arrival = Arrival::expect(database, &self.last).await?;
         let meter = Meter::start(database, self.around.postmaster).await?;
         let client = match system {
             System::BulkSql => self.client("bulk-sql", &[&BATCH_ROWS.to_string()]).await?,
+            System::DebeziumJdbc => self.debezium_jdbc(&arrival).await?,
             System::Forebay1 => self.forebay(1).await?,
             System::Forebay2 => self.forebay(2).await?,
             System::Copy | System::ButlerClient => self.client("copy", &[]).await?,
@@ -65,6 +69,12 @@ impl<'a> Bench<'a> {
         let dsn = database.primary_endpoint().dsn(database.name(), SUPERUSER);
         let (stream, rows) = (Scenario::Rows(self.stream).name(), self.rows.to_string());
         Client::own(&[&[name, &dsn, &stream, &rows], more].concat()).await
+    }
+
+    async fn debezium_jdbc(&self, arrival: &Arrival<'_>) -> Result<Client> {
+        let (scratch, kafka) = (self.around.scratch.path(), self.around.kafka());
+        let database = &self.around.database;
+        jdbc_sink::run(scratch, &kafka, database, &self.topic, self.stream, arrival).await
     }
 
     /// A writer of so many workers.

@@ -4,7 +4,10 @@ use std::collections::VecDeque;
 
 use clap::ValueEnum;
 
-use crate::row::{self, Row, mix};
+use crate::{
+    row::{self, Row, mix},
+    table::Table,
+};
 
 /// A stream of events into the one table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -38,6 +41,11 @@ impl Stream {
             Self::Unchanged => "the same into a table that has all of these rows",
             Self::Compressed => "the same with long notes, zstd, from 64 partitions",
         }
+    }
+
+    /// The table that it goes into.
+    pub fn table(self) -> Table {
+        Table::Plain
     }
 
     /// How many rows the table has in the end.

@@ -29,6 +29,8 @@ pub enum System {
     Copy,
     /// COPY into an unlogged table, then `insert … select … on conflict`.
     BulkSql,
+    /// Debezium's JDBC sink from Kafka.
+    DebeziumJdbc,
     /// The official client, as the existing service uses it.
     ButlerClient,
     /// Forebay from Kafka, one worker.
@@ -41,10 +43,12 @@ pub enum System {
 
 impl System {
     /// Those that write rows into an empty table, in the order of the report.
-    pub const OF_ROWS: &[Self] = &[Self::Copy, Self::BulkSql, Self::Forebay1, Self::Forebay2];
+    pub const OF_ROWS: &[Self] =
+        &[Self::Copy, Self::BulkSql, Self::DebeziumJdbc, Self::Forebay1, Self::Forebay2];
 
     /// Those that update a row that is there.
-    pub const UPDATING: &[Self] = &[Self::BulkSql, Self::Forebay1, Self::Forebay2];
+    pub const UPDATING: &[Self] =
+        &[Self::BulkSql, Self::DebeziumJdbc, Self::Forebay1, Self::Forebay2];
 
     /// Those that read from Kafka, and pass a bad event.
     pub const FROM_KAFKA: &[Self] = &[Self::Forebay1, Self::Forebay2];

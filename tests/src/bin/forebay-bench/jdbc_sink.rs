@@ -1,0 +1,137 @@
+//! Debezium's JDBC sink under a standalone Kafka Connect, as tuned as its documentation knows.
+
+use std::{
+    fmt::Write,
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use anyhow::{Context, Result, bail};
+use forebay_tests::{
+    Database, Endpoint, Topic, account, endpoint::SUPERUSER, java, port, process, process::Process,
+    stack::unique, wait,
+};
+
+use crate::{arrival::Arrival, stream::Stream, system::Client, table::KEY};
+
+/// As Kafka's own script starts it.
+const JAVA: &[&str] = &[
+    "-Xms256M",
+    "-Xmx2G",
+    "-server",
+    "-XX:+UseG1GC",
+    "-XX:MaxGCPauseMillis=20",
+    "-XX:InitiatingHeapOccupancyPercent=35",
+    "-XX:+ExplicitGCInvokesConcurrent",
+    "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+];
+
+/// What Connect logs when it gives up; it lives on.
+const FAILED: &str = "Task threw an uncaught and unrecoverable exception";
+
+/// Starts it with an empty past, and waits until the last events have arrived in the table.
+pub async fn run(
+    scratch: &Path,
+    kafka: &str,
+    database: &Database,
+    topic: &Topic,
+    stream: Stream,
+    arrival: &Arrival<'_>,
+) -> Result<Client> {
+    let mut sink = Sink::start(scratch, kafka, database, topic, stream)?;
+    let waited = wait::until_within(Duration::MAX, "the sink to write all rows", || {
+        let alive = sink.look();
+        async move {
+            alive?;
+            arrival.complete().await.map(|complete| complete.then_some(()))
+        }
+    });
+    let waited = waited.await;
+    waited.with_context(|| process::log_tail(&sink.log))?;
+    Ok(Client::Other { process: sink.process, seconds: None })
+}
+
+struct Sink {
+    process: Process,
+    log: PathBuf,
+}
+
+impl Sink {
+    fn start(
+        scratch: &Path,
+        kafka: &str,
+        database: &Database,
+        topic: &Topic,
+        stream: Stream,
+    ) -> Result<Self> {
+        // The name is also that of its consumer group.
+        let name = unique("debezium-jdbc");
+        let directory = account::make_directory(&scratch.join(&name))?;
+        fs::write(directory.join("worker.properties"), worker(kafka, &directory, stream)?)?;
+        fs::write(directory.join("sink.properties"), connector(&name, database, topic))?;
+        let class = "org.apache.kafka.connect.cli.ConnectStandalone";
+        let mut command = java::command("kafka-connect", JAVA, class, &directory)?;
+        command.args(["worker.properties", "sink.properties"]);
+        let log = directory.join("log");
+        Ok(Self { process: Process::start_logged(&name, command, &log)?, log })
+    }
+
+    /// Fails if the sink has given up.
+    fn look(&mut self) -> Result<()> {
+        if let Some(status) = self.process.exit_status()? {
+            bail!("it has ended: {status}");
+        }
+        if fs::read_to_string(&self.log)?.contains(FAILED) {
+            bail!("it has failed");
+        }
+        Ok(())
+    }
+}
+
+fn worker(kafka: &str, directory: &Path, stream: Stream) -> Result<String> {
+    Ok(properties(&[
+        ("bootstrap.servers", kafka),
+        ("listeners", &format!("http://{}:{}", Endpoint::HOST, port::free()?)),
+        ("offset.storage.file.filename", &directory.join("offsets").display().to_string()),
+        ("key.converter", "org.apache.kafka.connect.storage.StringConverter"),
+        ("value.converter", "org.apache.kafka.connect.json.JsonConverter"),
+        ("value.converter.schemas.enable", "true"),
+        ("value.converter.schema.content", &stream.table().connect_schema()),
+    ]))
+}
+
+fn connector(name: &str, database: &Database, topic: &Topic) -> String {
+    let url = format!(
+        "jdbc:postgresql://{}:{}/{}?reWriteBatchedInserts=true",
+        Endpoint::HOST,
+        database.primary_endpoint().port,
+        database.name()
+    );
+    properties(&[
+        ("name", name),
+        ("connector.class", "io.debezium.connector.jdbc.JdbcSinkConnector"),
+        ("tasks.max", "1"),
+        ("topics", topic.name()),
+        ("connection.url", &url),
+        ("connection.username", SUPERUSER),
+        ("connection.password", ""),
+        ("collection.name.format", "sensor"),
+        ("insert.mode", "upsert"),
+        ("primary.key.mode", "record_value"),
+        ("primary.key.fields", &KEY.join(",")),
+        ("schema.evolution", "none"),
+        ("batch.size", "5000"),
+        ("dialect.postgres.unnest.insert.enabled", "true"),
+        ("consumer.override.max.poll.records", "5000"),
+        ("consumer.override.auto.offset.reset", "earliest"),
+    ])
+}
+
+fn properties(settings: &[(&str, &str)]) -> String {
+    settings.iter().fold(String::new(), |mut text, (name, value)| {
+        // Writing to a string does not fail.
+        let _ = writeln!(text, "{name}={value}");
+        text
+    })
+}
