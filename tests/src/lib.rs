@@ -34,7 +34,7 @@
 //! - [`numbered_stream`] is a stream in which a lost or doubled event shows, and [`gate`] holds a
 //!   writer up inside the database;
 //! - [`dead_letter`] and [`metrics`] are what a writer leaves and tells, [`memory`] is what it
-//!   takes, and [`command`] is one that ends by itself;
+//!   takes, [`latency`] how long events are under way, and [`command`] is one that ends by itself;
 //! - [`butler_sample`] is a real Butler repository, and two visits' events for it;
 //!   [`butler_client`] is the official client, to be asked what it would do;
 //! - [`wait`] is how anything waits: for an event, and not for ever.
@@ -51,6 +51,7 @@ pub mod dead_letter;
 pub mod endpoint;
 pub mod gate;
 pub mod java;
+pub mod latency;
 pub mod lifeline;
 pub mod memory;
 pub mod metrics;

@@ -3,13 +3,15 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use forebay_tests::{Database, Delivery, Message, Producer, Stack, Topic, wait};
+use forebay_tests::{
+    Database, Delivery, Message, Producer, Stack, Topic, latency::Latencies, wait,
+};
 use tokio::{
     sync::mpsc,
     time::{MissedTickBehavior, interval},
 };
 
-use crate::{SOURCE, latency::Latencies, view::View};
+use crate::{SOURCE, view::View};
 
 /// How often the servers are looked at: the resolution of the latencies.
 const LOOK: Duration = Duration::from_millis(2);

@@ -3,7 +3,6 @@
 #![forbid(unsafe_code)]
 
 mod feed;
-mod latency;
 mod report;
 mod view;
 

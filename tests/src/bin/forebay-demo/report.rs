@@ -1,9 +1,11 @@
 //! What the demo has shown.
 
 use anyhow::Result;
-use forebay_tests::{Database, Stack, Topic, butler_sample, endpoint::SUPERUSER};
+use forebay_tests::{
+    Database, Stack, Topic, butler_sample, endpoint::SUPERUSER, latency::percentile,
+};
 
-use crate::{feed::Run, latency::percentile};
+use crate::feed::Run;
 
 /// Prints the report; whether the replica holds all that it should.
 pub async fn print(database: &Database, run: &Run) -> Result<bool> {

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use forebay_tests::Delivery;
+use crate::Delivery;
 
 /// Events that are under way, by partition in offset order, and the times of those that arrived.
 pub struct Latencies {
@@ -14,6 +14,8 @@ pub struct Latencies {
 }
 
 impl Latencies {
+    /// Nothing is under way yet.
+    #[must_use]
     pub fn new(partitions: usize) -> Self {
         Self { under_way: vec![VecDeque::new(); partitions], arrived: Vec::new() }
     }
@@ -35,11 +37,14 @@ impl Latencies {
         }
     }
 
+    /// How many events have arrived.
+    #[must_use]
     pub fn arrived(&self) -> usize {
         self.arrived.len()
     }
 
-    /// The latencies in ascending order.
+    /// The latencies of those that have arrived, in ascending order.
+    #[must_use]
     pub fn sorted(mut self) -> Vec<Duration> {
         self.arrived.sort_unstable();
         self.arrived
@@ -47,6 +52,7 @@ impl Latencies {
 }
 
 /// The value that a share of all values does not exceed (0.5: the median); of none, zero.
+#[must_use]
 pub fn percentile(sorted: &[Duration], share: f64) -> Duration {
     let rank = (share * sorted.len() as f64).ceil() as usize;
     sorted.get(rank.max(1) - 1).copied().unwrap_or_default()
@@ -56,9 +62,8 @@ pub fn percentile(sorted: &[Duration], share: f64) -> Duration {
 mod tests {
     use std::time::{Duration, Instant};
 
-    use forebay_tests::Delivery;
-
     use super::{Latencies, percentile};
+    use crate::Delivery;
 
     #[test]
     fn percentiles_are_values_that_occurred() {
