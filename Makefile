@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup build lint unit integration test demo bench clean
+.PHONY: help setup build lint unit integration test demo bench bench-long bench-build clean
 
 TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 FOREBAY_CACHE := $(or $(FOREBAY_CACHE),$(shell scripts/cache-dir))
@@ -14,16 +14,19 @@ export RUST_LIB_BACKTRACE := 0
 
 # Always both, so that what they share is built once.
 CRATES := -p forebay-butler -p forebay-writer -p forebay-tests
+BENCH = FOREBAY_BIN=$(TARGET)/release/forebay $(TARGET)/release/forebay-bench \
+    $(if $(ROWS),--rows $(ROWS)) $(if $(VISITS),--visits $(VISITS))
 # Tests build them in; a release never has them.
 FAILPOINTS := --features forebay-writer/failpoints
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 	@echo "  make demo KEEP=1            leave the demo's servers running until Ctrl-C"
 	@echo "  make bench ROWS=100000      a smaller benchmark (default: 1000000)"
 	@echo "  make bench SCENARIOS=plain,bad-events"
-	@echo "  make bench SCENARIOS=butler VISITS=2"
+	@echo "  make bench SCENARIOS=butler VISITS=2 RUNS=1"
+	@echo "  make bench-long ROWS=100000 SIZES=200000,1000000 BACKLOG=500000"
 	@echo "  make integration ARGS='--test harness -- --nocapture'"
 
 setup: ## install what building, testing and showing need
@@ -56,13 +59,16 @@ demo: setup ## the whole path on a real Butler repository, shown in the terminal
 	cargo build --release $(CRATES)
 	FOREBAY_BIN=$(TARGET)/release/forebay $(TARGET)/release/forebay-demo $(if $(KEEP),--keep)
 
-bench: ## rows per second against others' ways; ROWS=, VISITS= and SCENARIOS= choose
+bench: bench-build ## speed, beside others' ways; ROWS=, VISITS=, RUNS=, SCENARIOS= and SYSTEMS= choose
+	$(BENCH) --runs $(or $(RUNS),3) $(if $(SCENARIOS),--scenarios $(SCENARIOS)) $(if $(SYSTEMS),--systems $(SYSTEMS))
+
+bench-long: bench-build ## growth up to 50 million rows, and a backlog of 10 million events; ROWS=, SIZES= and BACKLOG= choose
+	$(BENCH) --minutes 240 --scenarios growth,backlog $(if $(SIZES),--sizes $(SIZES)) $(if $(BACKLOG),--backlog $(BACKLOG))
+
+bench-build:
 	@scripts/setup bench
 	scripts/install-extension --release
 	cargo build --release $(CRATES)
-	FOREBAY_BIN=$(TARGET)/release/forebay \
-	    $(TARGET)/release/forebay-bench $(if $(ROWS),--rows $(ROWS)) $(if $(VISITS),--visits $(VISITS)) \
-	    $(if $(SCENARIOS),--scenarios $(SCENARIOS))
 
 clean: ## remove what was built here (not the cache folder)
 	cargo clean

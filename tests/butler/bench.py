@@ -86,6 +86,7 @@ def prepare(server: Server, directory: pathlib.Path, visits: int, detectors: int
 
 
 def apply(server: Server, directory: pathlib.Path, batch: int) -> None:
+    server.execute("postgres", f"drop database if exists {server.prefix}_client with (force)")
     database = server.create("client", f"{server.prefix}_template")
     no_existence_checks()
     butler = server.butler(database)

@@ -1,4 +1,4 @@
-//! When a system that says nothing has written its last row.
+//! When a system that says nothing has written its first row, and its last.
 
 use std::{collections::BTreeMap, time::SystemTime};
 
@@ -8,31 +8,45 @@ use tokio_postgres::{Client, Statement};
 
 use crate::{row::Row, stream::Stream};
 
-/// The last row of each partition of a topic. Who reads partitions in their order has written all
-/// rows when these are there.
-pub struct LastRows {
+/// The first and the last row of each partition of a topic. Who reads partitions in their order
+/// has begun when a first row is there, and is done when all last ones are.
+pub struct Ends {
+    first: Rows,
+    last: Rows,
+}
+
+impl Ends {
+    pub fn of(stream: Stream, events: u64) -> Self {
+        let (mut first, mut last) = (BTreeMap::new(), BTreeMap::new());
+        for row in stream.rows(events) {
+            let partition = row.sensor % stream.partitions();
+            first.entry(partition).or_insert_with(|| row.clone());
+            last.insert(partition, row);
+        }
+        Self { first: Rows::of(&first), last: Rows::of(&last) }
+    }
+}
+
+/// Rows, column by column.
+struct Rows {
     sensors: Vec<i32>,
     times: Vec<SystemTime>,
     values: Vec<f64>,
 }
 
-impl LastRows {
-    pub fn of(stream: Stream, events: u64) -> Self {
-        let mut last: BTreeMap<i32, Row> = BTreeMap::new();
-        for row in stream.rows(events) {
-            last.insert(row.sensor % stream.partitions(), row);
-        }
+impl Rows {
+    fn of(rows: &BTreeMap<i32, Row>) -> Self {
         Self {
-            sensors: last.values().map(|row| row.sensor).collect(),
-            times: last.values().map(Row::ts).collect(),
-            values: last.values().map(|row| row.value).collect(),
+            sensors: rows.values().map(|row| row.sensor).collect(),
+            times: rows.values().map(Row::ts).collect(),
+            values: rows.values().map(|row| row.value).collect(),
         }
     }
 }
 
 /// A look at the table.
 pub struct Arrival<'a> {
-    rows: &'a LastRows,
+    ends: &'a Ends,
     client: Client,
     statement: Statement,
     /// The first transaction that counts.
@@ -41,7 +55,7 @@ pub struct Arrival<'a> {
 
 impl<'a> Arrival<'a> {
     /// Only what is written from now on counts.
-    pub async fn expect(database: &Database, rows: &'a LastRows) -> Result<Self> {
+    pub async fn expect(database: &Database, ends: &'a Ends) -> Result<Self> {
         let client = database.connect_primary().await?;
         // A few probes of the key, whatever the planner knows of a table that grows.
         let probe = "set enable_seqscan = off; set enable_hashjoin = off; \
@@ -53,14 +67,23 @@ impl<'a> Arrival<'a> {
         let statement = client.prepare(statement).await?;
         let first = "select pg_snapshot_xmax(pg_current_snapshot())::text::int8";
         let first = client.query_one(first, &[]).await?.get(0);
-        Ok(Self { rows, client, statement, first })
+        Ok(Self { ends, client, statement, first })
     }
 
-    /// Whether all of the last rows are there.
-    pub async fn complete(&self) -> Result<bool> {
-        let LastRows { sensors, times, values } = self.rows;
+    /// Whether the first batch is there.
+    pub async fn has_begun(&self) -> Result<bool> {
+        Ok(self.count(&self.ends.first).await? > 0)
+    }
+
+    /// Whether all rows are there.
+    pub async fn is_complete(&self) -> Result<bool> {
+        Ok(self.count(&self.ends.last).await? == i64::try_from(self.ends.last.sensors.len())?)
+    }
+
+    async fn count(&self, rows: &Rows) -> Result<i64> {
+        let Rows { sensors, times, values } = rows;
         let row =
             self.client.query_one(&self.statement, &[sensors, times, values, &self.first]).await?;
-        Ok(row.get::<_, i64>(0) == i64::try_from(sensors.len())?)
+        Ok(row.get(0))
     }
 }

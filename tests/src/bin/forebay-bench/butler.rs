@@ -8,9 +8,9 @@ use forebay_tests::{Database, Topic, WriterConfig, butler_client, endpoint::SUPE
 
 use crate::{
     Surroundings,
-    meter::Meter,
+    meter::{Meter, Work},
     preload,
-    report::{self, Measurement},
+    results::Measurement,
     system::{Client, System},
 };
 
@@ -63,9 +63,6 @@ impl<'a> Bench<'a> {
             preload::spread(&servers, &to, PARTITIONS, events.lines())
         })
         .await??;
-        let description =
-            format!("of {visits} visits, {DETECTORS} detectors, {TYPES} dataset types");
-        report::print_header("butler", bench.datasets(), "datasets", &description, None);
         Ok(bench)
     }
 
@@ -81,8 +78,16 @@ impl<'a> Bench<'a> {
         }
     }
 
-    fn datasets(&self) -> u64 {
-        self.events * TYPES
+    /// For people.
+    pub fn description(&self) -> String {
+        let (visits, datasets) = (self.events / DETECTORS, self.work().rows);
+        format!(
+            "{datasets} datasets of {visits} visits, {DETECTORS} detectors, {TYPES} dataset types"
+        )
+    }
+
+    fn work(&self) -> Work {
+        Work { events: self.events, rows: self.events * TYPES }
     }
 
     async fn measure_client(&self) -> Result<Measurement> {
@@ -90,7 +95,7 @@ impl<'a> Bench<'a> {
         let meter = Meter::start(&self.around.database, self.around.postmaster).await?;
         let command = self.program("apply", &["--batch", &batch])?;
         let client = Client::start("bench.py apply", command).await?;
-        meter.stop(System::ButlerClient, self.datasets(), client).await
+        meter.stop(System::ButlerClient, self.work(), client).await
     }
 
     async fn measure_bulk_sql(&self) -> Result<Measurement> {
@@ -127,7 +132,7 @@ impl<'a> Bench<'a> {
         client: Client,
         database: &Database,
     ) -> Result<Measurement> {
-        let measurement = meter.stop(system, self.datasets(), client).await?;
+        let measurement = meter.stop(system, self.work(), client).await?;
         let client = self.around.primary.endpoint().connect(&format!("{PREFIX}_client")).await?;
         let (found, expected) = (counts(database.primary()).await?, counts(&client).await?);
         ensure!(found == expected, "found {found:?}, expected {expected:?}");

@@ -21,9 +21,9 @@ use crate::{
 };
 
 /// Binary COPY of all rows into the table.
-pub async fn copy(dsn: &str, stream: Stream, rows: u64) -> Result<()> {
+pub async fn copy(dsn: &str, table: Table, rows: impl Iterator<Item = Row>) -> Result<()> {
     let client = connect(dsn).await?;
-    copy_rows(&client, "sensor", stream.table(), stream.rows(rows)).await?;
+    copy_rows(&client, "sensor", table, rows).await?;
     done().await
 }
 
@@ -129,7 +129,12 @@ async fn copy_rows(
     let types: Vec<_> = table.columns().iter().map(|column| column.sql.clone()).collect();
     let mut copy = pin!(BinaryCopyInWriter::new(sink, &types));
     for row in rows {
-        copy.as_mut().write(&[&row.sensor, &row.ts(), &row.value, &row.note]).await?;
+        let Row { sensor, value, note, site, kind, .. } = &row;
+        let (copy, ts) = (copy.as_mut(), &row.ts());
+        match table {
+            Table::Plain => copy.write(&[sensor, ts, value, note]).await?,
+            Table::Referring => copy.write(&[sensor, ts, value, note, site, kind]).await?,
+        }
     }
     copy.finish().await.context("copy").map(drop)
 }

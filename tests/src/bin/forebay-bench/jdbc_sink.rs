@@ -1,10 +1,11 @@
 //! Debezium's JDBC sink under a standalone Kafka Connect, as tuned as its documentation knows.
 
 use std::{
+    collections::BTreeMap,
     fmt::Write,
     fs,
     path::{Path, PathBuf},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, bail};
@@ -27,6 +28,9 @@ const JAVA: &[&str] = &[
     "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
 ];
 
+/// The step that ends with the first batch.
+pub const START: &str = "start";
+
 /// What Connect logs when it gives up; it lives on.
 const FAILED: &str = "Task threw an uncaught and unrecoverable exception";
 
@@ -40,16 +44,12 @@ pub async fn run(
     arrival: &Arrival<'_>,
 ) -> Result<Client> {
     let mut sink = Sink::start(scratch, kafka, database, topic, stream)?;
-    let waited = wait::until_within(Duration::MAX, "the sink to write all rows", || {
-        let alive = sink.look();
-        async move {
-            alive?;
-            arrival.complete().await.map(|complete| complete.then_some(()))
-        }
-    });
-    let waited = waited.await;
-    waited.with_context(|| process::log_tail(&sink.log))?;
-    Ok(Client::Other { process: sink.process, seconds: None })
+    let clock = Instant::now();
+    sink.wait("begin", || arrival.has_begun()).await?;
+    let start = clock.elapsed().as_secs_f64();
+    sink.wait("write all rows", || arrival.is_complete()).await?;
+    let steps = BTreeMap::from([(START.to_owned(), start)]);
+    Ok(Client::Other { process: sink.process, seconds: None, steps })
 }
 
 struct Sink {
@@ -69,12 +69,28 @@ impl Sink {
         let name = unique("debezium-jdbc");
         let directory = account::make_directory(&scratch.join(&name))?;
         fs::write(directory.join("worker.properties"), worker(kafka, &directory, stream)?)?;
-        fs::write(directory.join("sink.properties"), connector(&name, database, topic))?;
+        fs::write(directory.join("sink.properties"), connector(&name, database, topic, stream))?;
         let class = "org.apache.kafka.connect.cli.ConnectStandalone";
         let mut command = java::command("kafka-connect", JAVA, class, &directory)?;
         command.args(["worker.properties", "sink.properties"]);
         let log = directory.join("log");
         Ok(Self { process: Process::start_logged(&name, command, &log)?, log })
+    }
+
+    /// Waits for what the table shows.
+    async fn wait<F>(&mut self, what: &str, shows: impl Fn() -> F) -> Result<()>
+    where
+        F: Future<Output = Result<bool>>,
+    {
+        let waited = wait::until_within(Duration::MAX, format!("the sink to {what}"), || {
+            let (alive, shows) = (self.look(), shows());
+            async move {
+                alive?;
+                shows.await.map(|shows| shows.then_some(()))
+            }
+        });
+        let waited = waited.await;
+        waited.with_context(|| process::log_tail(&self.log))
     }
 
     /// Fails if the sink has given up.
@@ -101,7 +117,9 @@ fn worker(kafka: &str, directory: &Path, stream: Stream) -> Result<String> {
     ]))
 }
 
-fn connector(name: &str, database: &Database, topic: &Topic) -> String {
+fn connector(name: &str, database: &Database, topic: &Topic, stream: Stream) -> String {
+    // Without it, a key that comes twice in a batch is an error.
+    let reduce = stream == Stream::RepeatedKeys;
     let url = format!(
         "jdbc:postgresql://{}:{}/{}?reWriteBatchedInserts=true",
         Endpoint::HOST,
@@ -122,6 +140,7 @@ fn connector(name: &str, database: &Database, topic: &Topic) -> String {
         ("primary.key.fields", &KEY.join(",")),
         ("schema.evolution", "none"),
         ("batch.size", "5000"),
+        ("use.reduction.buffer", &reduce.to_string()),
         ("dialect.postgres.unnest.insert.enabled", "true"),
         ("consumer.override.max.poll.records", "5000"),
         ("consumer.override.auto.offset.reset", "earliest"),

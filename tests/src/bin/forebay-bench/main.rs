@@ -2,13 +2,21 @@
 #![forbid(unsafe_code)]
 
 mod arrival;
+mod backlog;
 mod butler;
 mod client;
+mod comparison;
+mod feed;
+mod goal;
+mod growth;
 mod jdbc_sink;
+mod latency;
 mod measure;
 mod meter;
+mod plot;
 mod preload;
 mod report;
+mod results;
 mod row;
 mod rows;
 mod scenario;
@@ -16,11 +24,7 @@ mod stream;
 mod system;
 mod table;
 
-use std::{
-    path::{Path, PathBuf},
-    process::ExitCode,
-    time::Duration,
-};
+use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
@@ -28,10 +32,8 @@ use forebay_tests::{Broker, Database, Postgres, scratch::Scratch};
 use tokio::time::timeout;
 
 use crate::{
-    report::{Measurement, Results},
-    scenario::Scenario,
-    stream::Stream,
-    system::System,
+    comparison::Comparison, results::Results, scenario::Scenario, stream::Stream, system::System,
+    table::Table,
 };
 
 /// Fit for a load: no checkpoint falls into a measurement. All that makes a commit safe is on.
@@ -44,9 +46,6 @@ const SETTINGS: &[(&str, &str)] = &[
     ("full_page_writes", "on"),
 ];
 
-/// How long all of it may take.
-const LIMIT: Duration = Duration::from_secs(20 * 60);
-
 /// Rows per second from Kafka into a table, beside PostgreSQL's own ways.
 #[derive(Parser)]
 struct Arguments {
@@ -58,6 +57,21 @@ struct Arguments {
     /// Visits of the scenario `butler`.
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u64).range(1..=500))]
     visits: u64,
+    /// How often each system is measured; the median counts.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=9))]
+    runs: u32,
+    /// Seconds of each load of the scenario `latency`.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=600))]
+    seconds: u32,
+    /// Rows that the tables of the scenario `growth` have before.
+    #[arg(long, value_delimiter = ',', default_value = "1000000,10000000,50000000")]
+    sizes: Vec<u64>,
+    /// Events of the scenario `backlog`.
+    #[arg(long, default_value_t = 10_000_000, value_parser = clap::value_parser!(u64).range(1..=row::MAX_ROWS))]
+    backlog: u64,
+    /// How many minutes all of it may take.
+    #[arg(long, default_value_t = 45)]
+    minutes: u64,
     /// Only these scenarios.
     #[arg(long, value_enum, value_delimiter = ',')]
     scenarios: Vec<Scenario>,
@@ -67,8 +81,16 @@ struct Arguments {
 }
 
 impl Arguments {
-    fn scenarios(&self) -> &[Scenario] {
-        if self.scenarios.is_empty() { Scenario::ALL } else { &self.scenarios }
+    fn scenarios(&self) -> Vec<Scenario> {
+        if !self.scenarios.is_empty() {
+            return self.scenarios.clone();
+        }
+        Scenario::ALL.iter().copied().filter(|scenario| !scenario.takes_long()).collect()
+    }
+
+    fn systems(&self, scenario: Scenario) -> Vec<System> {
+        let chosen = |system: &System| self.systems.is_empty() || self.systems.contains(system);
+        scenario.systems().iter().copied().filter(chosen).collect()
     }
 }
 
@@ -78,27 +100,30 @@ enum Client {
     /// Binary COPY into the table.
     #[command(hide = true)]
     Copy { dsn: String, stream: Stream, rows: u64 },
+    /// Binary COPY of the rows that the table has before.
+    #[command(hide = true)]
+    Load { dsn: String, stream: Stream, rows: u64 },
     /// COPY into an unlogged table, then insert from there, batch by batch.
     #[command(hide = true)]
     BulkSql { dsn: String, stream: Stream, rows: u64, batch_rows: u64 },
     /// The same for several tables, from files.
     #[command(hide = true)]
     BulkSqlOfFiles { dsn: String, directory: PathBuf },
+    /// Binary COPY of the rows that a growing table has before.
+    #[command(hide = true)]
+    GrowthLoad { dsn: String, size: u64, batch: u64 },
+    /// Binary COPY of a batch into it.
+    #[command(hide = true)]
+    GrowthCopy { dsn: String, size: u64, batch: u64 },
 }
 
 // One thread: the servers die with the thread that starts them.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let done = match arguments.client {
+    let done = match &arguments.client {
         None => run(&arguments).await,
-        Some(Client::Copy { dsn, stream, rows }) => client::copy(&dsn, stream, rows).await,
-        Some(Client::BulkSql { dsn, stream, rows, batch_rows }) => {
-            client::bulk_sql(&dsn, stream, rows, batch_rows).await
-        }
-        Some(Client::BulkSqlOfFiles { dsn, directory }) => {
-            client::bulk_sql_of_files(&dsn, &directory).await
-        }
+        Some(client) => client.run().await,
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -109,11 +134,37 @@ async fn main() -> ExitCode {
     }
 }
 
+impl Client {
+    async fn run(&self) -> Result<()> {
+        match self {
+            Self::Copy { dsn, stream, rows } => {
+                client::copy(dsn, stream.table(), stream.rows(*rows)).await
+            }
+            Self::Load { dsn, stream, rows } => {
+                client::copy(dsn, stream.table(), stream.rows_before(*rows)).await
+            }
+            Self::BulkSql { dsn, stream, rows, batch_rows } => {
+                client::bulk_sql(dsn, *stream, *rows, *batch_rows).await
+            }
+            Self::BulkSqlOfFiles { dsn, directory } => {
+                client::bulk_sql_of_files(dsn, directory).await
+            }
+            Self::GrowthLoad { dsn, size, batch } => {
+                client::copy(dsn, Table::Plain, growth::rows_before(*size, *batch)).await
+            }
+            Self::GrowthCopy { dsn, size, batch } => {
+                client::copy(dsn, Table::Plain, growth::batch(*size, *batch)).await
+            }
+        }
+    }
+}
+
 async fn run(arguments: &Arguments) -> Result<()> {
     let mut all = Vec::new();
-    let measured = timeout(LIMIT, measure(arguments, &mut all)).await;
-    report::print_ratios(&all);
-    measured.with_context(|| format!("not done within {} minutes", LIMIT.as_secs() / 60))?
+    let limit = Duration::from_secs(arguments.minutes * 60);
+    let measured = timeout(limit, measure(arguments, &mut all)).await;
+    goal::print(&all);
+    measured.with_context(|| format!("not done within {} minutes", arguments.minutes))?
 }
 
 /// What all scenarios share.
@@ -143,43 +194,26 @@ impl Surroundings {
     }
 }
 
-/// A scenario that is ready to be measured.
-enum Bench<'a> {
-    Rows(rows::Bench<'a>),
-    Butler(butler::Bench<'a>),
-}
-
-impl Bench<'_> {
-    async fn measure(&self, system: System) -> Result<Measurement> {
-        match self {
-            Self::Rows(bench) => bench.measure(system).await,
-            Self::Butler(bench) => bench.measure(system).await,
-        }
-    }
-}
-
 async fn measure(arguments: &Arguments, all: &mut Vec<Results>) -> Result<()> {
-    let around = Surroundings::start().await?;
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the repository's root")?;
-    for &scenario in arguments.scenarios() {
-        let bench = match scenario {
-            Scenario::Rows(stream) => {
-                Bench::Rows(rows::Bench::prepare(&around, stream, arguments.rows).await?)
+    let around = &Surroundings::start().await?;
+    for scenario in arguments.scenarios() {
+        let comparison = match scenario {
+            Scenario::Rows(stream) => Comparison::of_rows(around, stream, arguments.rows).await?,
+            Scenario::Butler => Comparison::of_butler(around, arguments.visits).await?,
+            Scenario::Latency => {
+                latency::run(around, arguments.rows, arguments.seconds).await?;
+                continue;
             }
-            Scenario::Butler => {
-                Bench::Butler(butler::Bench::prepare(&around, arguments.visits).await?)
+            Scenario::Growth => {
+                growth::run(around, &arguments.sizes, arguments.rows).await?;
+                continue;
+            }
+            Scenario::Backlog => {
+                backlog::run(around, arguments.backlog).await?;
+                continue;
             }
         };
-        all.push(Results { scenario, measurements: Vec::new() });
-        for system in scenario.systems() {
-            if arguments.systems.is_empty() || arguments.systems.contains(system) {
-                let measurement = bench.measure(*system).await?;
-                report::print(&measurement);
-                all.last_mut().context("a scenario")?.measurements.push(measurement);
-            }
-        }
-        let file = report::write(root, all.last().context("a scenario")?)?;
-        println!("  written to {}", file.display());
+        all.push(comparison.run(&arguments.systems(scenario), arguments.runs).await?);
     }
     Ok(())
 }

@@ -8,9 +8,17 @@ use tokio_postgres::types::PgLsn;
 
 use crate::{
     measure,
-    report::Measurement,
+    results::Measurement,
     system::{Client, System},
 };
+
+/// What a system was given.
+#[derive(Clone, Copy)]
+pub struct Work {
+    pub events: u64,
+    /// Rows, or datasets.
+    pub rows: u64,
+}
 
 /// Runs from a system's start until its last commit.
 pub struct Meter<'a> {
@@ -31,27 +39,30 @@ impl<'a> Meter<'a> {
         Ok(Self { database, postmaster, lsn, server_cpu, start: Instant::now() })
     }
 
-    /// Ends with the work of a client that was given so many rows. Its own clock counts, if it has
-    /// one.
-    pub async fn stop(self, system: System, rows: u64, client: Client) -> Result<Measurement> {
+    /// Ends when a client has done its work. Its own clock counts, if it has one.
+    pub async fn stop(self, system: System, work: Work, client: Client) -> Result<Measurement> {
         let elapsed = self.start.elapsed().as_secs_f64();
         let seconds = client.seconds().unwrap_or(elapsed);
+        let rows = work.rows as f64;
         let steps = client.steps().await?;
-        let cpu_seconds = measure::cpu_seconds(client.id())?
-            + measure::server_cpu_seconds(self.postmaster)?
-            - self.server_cpu;
+        let client_cpu_seconds = measure::cpu_seconds(client.id())?;
+        let server_cpu_seconds = measure::server_cpu_seconds(self.postmaster)? - self.server_cpu;
         let peak_rss_mib = memory::peak_mib(client.id())?;
         drop(client);
         let wal = "select pg_wal_lsn_diff(pg_current_wal_lsn(), $1)::int8";
-        let wal_bytes = self.database.primary().query_one(wal, &[&self.lsn]).await?.get(0);
+        let wal_bytes: i64 = self.database.primary().query_one(wal, &[&self.lsn]).await?.get(0);
         Ok(Measurement {
             system: system.name(),
-            rows,
+            rows: work.rows,
+            events: work.events,
             seconds,
-            rows_per_second: rows as f64 / seconds,
+            seconds_of_runs: vec![seconds],
+            rows_per_second: rows / seconds,
+            events_per_second: work.events as f64 / seconds,
             peak_rss_mib,
-            cpu_seconds,
-            wal_bytes,
+            client_cpu_seconds_per_million_rows: client_cpu_seconds / rows * 1e6,
+            server_cpu_seconds_per_million_rows: server_cpu_seconds / rows * 1e6,
+            wal_bytes_per_row: wal_bytes as f64 / rows,
             steps,
         })
     }

@@ -14,7 +14,7 @@ use crate::stream::Stream;
 
 /// Sends all events of a stream: those of a sensor into one partition, in their order.
 pub fn stream(kafka: &str, topic: &str, stream: Stream, count: u64) -> Result<()> {
-    let preloader = Preloader::new(kafka, topic, stream.compression())?;
+    let preloader = Preloader::new(kafka, topic, &[("compression.type", stream.compression())])?;
     for (row, payload) in stream.events(count) {
         preloader.send(row.sensor % stream.partitions(), &payload)?;
     }
@@ -22,36 +22,39 @@ pub fn stream(kafka: &str, topic: &str, stream: Stream, count: u64) -> Result<()
 }
 
 /// Sends events, one after the other to each of so many partitions.
-pub fn spread<'a>(
+pub fn spread(
     kafka: &str,
     topic: &str,
     partitions: i32,
-    events: impl Iterator<Item = &'a str>,
+    events: impl Iterator<Item = impl AsRef<str>>,
 ) -> Result<()> {
-    let preloader = Preloader::new(kafka, topic, "none")?;
+    let preloader = Preloader::new(kafka, topic, &[])?;
     for (partition, event) in (0..partitions).cycle().zip(events) {
-        preloader.send(partition, event)?;
+        preloader.send(partition, event.as_ref())?;
     }
     preloader.flush()
 }
 
-struct Preloader<'a> {
+/// Sends events to a topic, as fast as it takes them.
+pub struct Preloader<'a> {
     producer: ThreadedProducer<DefaultProducerContext>,
     topic: &'a str,
 }
 
 impl<'a> Preloader<'a> {
-    fn new(kafka: &str, topic: &'a str, compression: &str) -> Result<Self> {
-        let producer = ClientConfig::new()
-            .set("bootstrap.servers", kafka)
-            .set("enable.idempotence", "true")
-            .set("linger.ms", "100")
-            .set("compression.type", compression)
-            .create()?;
-        Ok(Self { producer, topic })
+    /// With settings of librdkafka's besides.
+    pub fn new(kafka: &str, topic: &'a str, settings: &[(&str, &str)]) -> Result<Self> {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", kafka).set("enable.idempotence", "true");
+        config.set("linger.ms", "100");
+        for (name, value) in settings {
+            config.set(*name, *value);
+        }
+        Ok(Self { producer: config.create()?, topic })
     }
 
-    fn send(&self, partition: i32, payload: &str) -> Result<()> {
+    /// Sends one, or waits until there is room for it.
+    pub fn send(&self, partition: i32, payload: &str) -> Result<()> {
         let mut record: BaseRecord<'_, (), str> =
             BaseRecord::to(self.topic).partition(partition).payload(payload);
         while let Err((error, back)) = self.producer.send(record) {
@@ -64,7 +67,8 @@ impl<'a> Preloader<'a> {
         Ok(())
     }
 
-    fn flush(&self) -> Result<()> {
+    /// Waits until all are delivered.
+    pub fn flush(&self) -> Result<()> {
         self.producer.flush(wait::LIMIT).context("preload the topic")
     }
 }

@@ -2,8 +2,10 @@
 
 use std::time::{Duration, SystemTime};
 
+use crate::table::{KINDS, SITES, Table};
+
 /// Rows of one time stamp.
-const SENSORS: u64 = 1000;
+pub const SENSORS: u64 = 1000;
 
 /// 2026-01-01T00:00:00Z, in seconds of the epoch. All rows are of that day.
 const DAY: u64 = 1_767_225_600;
@@ -19,6 +21,10 @@ pub struct Row {
     second: u64,
     pub value: f64,
     pub note: String,
+    /// Of tables that have it.
+    pub site: i32,
+    /// Of tables that have it.
+    pub kind: i32,
 }
 
 impl Row {
@@ -36,11 +42,15 @@ impl Row {
         Self { note: "-".repeat(characters), ..self }
     }
 
-    /// As an event.
-    pub fn json(&self) -> String {
+    /// As an event for a table.
+    pub fn json(&self, table: Table) -> String {
+        let more = match table {
+            Table::Plain => String::new(),
+            Table::Referring => format!(r#", "site": {}, "kind": {}"#, self.site, self.kind),
+        };
         let (hour, minute, second) = (self.second / 3600, self.second / 60 % 60, self.second % 60);
         format!(
-            r#"{{"sensor": {}, "ts": "2026-01-01T{hour:02}:{minute:02}:{second:02}Z", "value": {}, "note": "{}"}}"#,
+            r#"{{"sensor": {}, "ts": "2026-01-01T{hour:02}:{minute:02}:{second:02}Z", "value": {}, "note": "{}"{more}}}"#,
             self.sensor, self.value, self.note
         )
     }
@@ -48,19 +58,27 @@ impl Row {
 
 /// Rows with distinct keys, in an order that looks random and is always the same.
 pub fn rows(count: u64) -> impl Iterator<Item = Row> {
+    numbers(count).map(row)
+}
+
+/// The numbers below `count`, each once, in an order that looks random and is always the same.
+pub fn numbers(count: u64) -> impl Iterator<Item = u64> {
     let bits = (64 - (count - 1).leading_zeros()).max(2).next_multiple_of(2);
     // A permutation of the next power of four: what lies above `count` is left out.
-    (0..1_u64 << bits).map(move |number| shuffle(number, bits)).filter(move |n| *n < count).map(
-        |number| {
-            let random = mix(number);
-            Row {
-                sensor: (number % SENSORS) as i32,
-                second: number / SENSORS,
-                value: (random >> 40) as f64 / 1000.0,
-                note: format!("reading {:010x} of the day", random & 0xff_ffff_ffff),
-            }
-        },
-    )
+    (0..1_u64 << bits).map(move |number| shuffle(number, bits)).filter(move |n| *n < count)
+}
+
+/// The row of a number below [`MAX_ROWS`]; numbers ascend with time.
+pub fn row(number: u64) -> Row {
+    let random = mix(number);
+    Row {
+        sensor: (number % SENSORS) as i32,
+        second: number / SENSORS,
+        value: (random >> 40) as f64 / 1000.0,
+        note: format!("reading {:010x} of the day", random & 0xff_ffff_ffff),
+        site: (random % SITES) as i32,
+        kind: (random / SITES % KINDS) as i32,
+    }
 }
 
 /// A Feistel network: a permutation of the numbers of so many bits (an even number).
@@ -87,6 +105,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::rows;
+    use crate::table::Table;
 
     #[test]
     fn every_key_occurs_once_and_not_in_order() {
@@ -102,7 +121,7 @@ mod tests {
     #[test]
     fn a_row_is_json() {
         for row in rows(5000).take(10) {
-            let json: serde_json::Value = serde_json::from_str(&row.json()).unwrap();
+            let json: serde_json::Value = serde_json::from_str(&row.json(Table::Plain)).unwrap();
             assert_eq!(json["sensor"], row.sensor);
             assert_eq!(json["value"], row.value);
         }

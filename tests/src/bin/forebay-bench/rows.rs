@@ -1,15 +1,15 @@
 //! Rows of one table: one system after the other against the same database, each into a new table.
 
 use anyhow::{Result, ensure};
-use forebay_tests::{Topic, WriterConfig, endpoint::SUPERUSER};
+use forebay_tests::{Topic, WriterConfig, endpoint::SUPERUSER, stack::unique};
 
 use crate::{
     Surroundings,
-    arrival::{Arrival, LastRows},
+    arrival::{Arrival, Ends},
     jdbc_sink,
-    meter::Meter,
+    meter::{Meter, Work},
     preload,
-    report::{self, Measurement},
+    results::Measurement,
     scenario::Scenario,
     stream::Stream,
     system::{BATCH_ROWS, Client, System},
@@ -21,7 +21,7 @@ pub struct Bench<'a> {
     stream: Stream,
     rows: u64,
     topic: Topic,
-    last: LastRows,
+    ends: Ends,
 }
 
 impl<'a> Bench<'a> {
@@ -31,24 +31,30 @@ impl<'a> Bench<'a> {
         let topic = Topic::create_with(&around.kafka(), &name, stream.partitions(), &[]).await?;
         let (servers, to) = (around.kafka(), topic.name().to_owned());
         tokio::task::spawn_blocking(move || preload::stream(&servers, &to, stream, rows)).await??;
-        let compression = (stream.compression() != "none")
-            .then(|| preload::compression_ratio(around.broker.directory(), &topic, stream, rows));
-        report::print_header(&name, rows, "rows", stream.description(), compression.transpose()?);
-        Ok(Self { around, stream, rows, topic, last: LastRows::of(stream, rows) })
+        Ok(Self { around, stream, rows, topic, ends: Ends::of(stream, rows) })
+    }
+
+    /// For people.
+    pub fn description(&self) -> Result<String> {
+        let text = format!("{} rows, {}", self.rows, self.stream.description());
+        if self.stream.compression() == "none" {
+            return Ok(text);
+        }
+        let broker = self.around.broker.directory();
+        let ratio = preload::compression_ratio(broker, &self.topic, self.stream, self.rows)?;
+        Ok(format!("{text}, compressed {ratio:.0}:1"))
     }
 
     /// From the start of the client's process until the last commit.
     pub async fn measure(&self, system: System) -> Result<Measurement> {
         let database = &self.around.database;
         let sql = database.primary();
-        sql.batch_execute(self.stream.table().create()).await?;
-        if self.stream == Stream::Unchanged {
-            drop(self.client("copy", &[]).await?);
-        }
+        sql.batch_execute(&self.stream.table().create()).await?;
+        drop(self.client("load", &[]).await?);
         if matches!(system, System::Forebay1 | System::Forebay2) {
             sql.batch_execute("select forebay.add_target('sensor')").await?;
         }
-        let arrival = Arrival::expect(database, &self.last).await?;
+        let arrival = Arrival::expect(database, &self.ends).await?;
         let meter = Meter::start(database, self.around.postmaster).await?;
         let client = match system {
             System::BulkSql => self.client("bulk-sql", &[&BATCH_ROWS.to_string()]).await?,
@@ -57,7 +63,8 @@ impl<'a> Bench<'a> {
             System::Forebay2 => self.forebay(2).await?,
             System::Copy | System::ButlerClient => self.client("copy", &[]).await?,
         };
-        let measurement = meter.stop(system, self.rows, client).await?;
+        let work = Work { events: self.rows, rows: self.rows };
+        let measurement = meter.stop(system, work, client).await?;
         let rows: i64 = sql.query_one("select count(*) from sensor", &[]).await?.get(0);
         let all = self.stream.rows_left(self.rows);
         ensure!(u64::try_from(rows)? == all, "the table has {rows} rows, and not {all}");
@@ -79,7 +86,7 @@ impl<'a> Bench<'a> {
 
     /// A writer of so many workers.
     async fn forebay(&self, workers: u8) -> Result<Client> {
-        let source = format!("{}-{workers}", Scenario::Rows(self.stream).name());
+        let source = unique("rows");
         let database = &self.around.database;
         let config = WriterConfig::of(&self.around.kafka(), database, &source, &self.topic)
             .flat("public.sensor")

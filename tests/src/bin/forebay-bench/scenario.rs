@@ -11,6 +11,12 @@ pub enum Scenario {
     Rows(Stream),
     /// Visits of a camera into a Butler repository.
     Butler,
+    /// From produce to visible on the replica.
+    Latency,
+    /// The same batch into ever larger tables.
+    Growth,
+    /// Memory with a long backlog.
+    Backlog,
 }
 
 impl Scenario {
@@ -20,17 +26,30 @@ impl Scenario {
         Self::Rows(Stream::RepeatedKeys),
         Self::Rows(Stream::BadEvents),
         Self::Rows(Stream::Unchanged),
+        Self::Rows(Stream::Changed),
+        Self::Rows(Stream::ForeignKeys),
         Self::Rows(Stream::Compressed),
         Self::Butler,
+        Self::Latency,
+        Self::Growth,
+        Self::Backlog,
     ];
 
-    /// Who can do it. A COPY can't update, and a statement of SQL can't tell good from bad.
+    /// Whether it is measured only when it is named.
+    pub fn takes_long(self) -> bool {
+        matches!(self, Self::Growth | Self::Backlog)
+    }
+
+    /// Who is compared. A COPY can't update, and a statement of SQL can't tell good from bad.
     pub fn systems(self) -> &'static [System] {
         match self {
-            Self::Rows(Stream::Plain) => System::OF_ROWS,
-            Self::Rows(Stream::RepeatedKeys | Stream::Unchanged) => System::UPDATING,
+            Self::Rows(Stream::Plain | Stream::ForeignKeys) => System::OF_ROWS,
+            Self::Rows(Stream::RepeatedKeys | Stream::Unchanged | Stream::Changed) => {
+                System::UPDATING
+            }
             Self::Rows(Stream::BadEvents | Stream::Compressed) => System::FROM_KAFKA,
             Self::Butler => System::OF_BUTLER,
+            Self::Latency | Self::Growth | Self::Backlog => &[],
         }
     }
 
@@ -49,6 +68,9 @@ impl ValueEnum for Scenario {
         match self {
             Self::Rows(stream) => stream.to_possible_value(),
             Self::Butler => Some(PossibleValue::new("butler")),
+            Self::Latency => Some(PossibleValue::new("latency")),
+            Self::Growth => Some(PossibleValue::new("growth")),
+            Self::Backlog => Some(PossibleValue::new("backlog")),
         }
     }
 }

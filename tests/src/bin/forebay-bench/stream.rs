@@ -1,6 +1,6 @@
 //! Streams of events into one table, and what must come of them.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, iter};
 
 use clap::ValueEnum;
 
@@ -21,6 +21,10 @@ pub enum Stream {
     BadEvents,
     /// All rows stand in the table already, just so.
     Unchanged,
+    /// All keys stand in the table already, with other values.
+    Changed,
+    /// As plain, into a table of six columns, three of which refer to small tables.
+    ForeignKeys,
     /// Many partitions of batches that unpack to ninety times their size.
     Compressed,
 }
@@ -36,22 +40,28 @@ impl Stream {
     pub fn description(self) -> &'static str {
         match self {
             Self::Plain => "flat JSON events in random order, key (sensor, ts)",
-            Self::RepeatedKeys => "the same, 10 % of them with the key of an earlier one",
-            Self::BadEvents => "the same, 1 % of them bad in three ways",
-            Self::Unchanged => "the same into a table that has all of these rows",
-            Self::Compressed => "the same with long notes, zstd, from 64 partitions",
+            Self::RepeatedKeys => "flat JSON events, 10 % of them with the key of an earlier one",
+            Self::BadEvents => "flat JSON events, 1 % of them bad in three ways",
+            Self::Unchanged => "flat JSON events into a table that has all of these rows",
+            Self::Changed => "flat JSON events into a table that has all keys with other values",
+            Self::ForeignKeys => "flat JSON events of six columns, three of them foreign keys",
+            Self::Compressed => "flat JSON events with long notes, zstd, from 64 partitions",
         }
     }
 
     /// The table that it goes into.
     pub fn table(self) -> Table {
-        Table::Plain
+        if self == Self::ForeignKeys { Table::Referring } else { Table::Plain }
     }
 
     /// How many rows the table has in the end.
     pub fn rows_left(self, events: u64) -> u64 {
         match self {
-            Self::Plain | Self::Unchanged | Self::Compressed => events,
+            Self::Plain
+            | Self::Unchanged
+            | Self::Changed
+            | Self::ForeignKeys
+            | Self::Compressed => events,
             Self::RepeatedKeys => events - events / 10,
             Self::BadEvents => events - events / 100,
         }
@@ -64,7 +74,18 @@ impl Stream {
             Self::Compressed => {
                 Box::new(row::rows(events).map(|row| row.with_long_note(LONG_NOTE)))
             }
-            Self::Plain | Self::BadEvents | Self::Unchanged => Box::new(row::rows(events)),
+            Self::Plain | Self::BadEvents | Self::Unchanged | Self::Changed | Self::ForeignKeys => {
+                Box::new(row::rows(events))
+            }
+        }
+    }
+
+    /// The rows that stand in the table before.
+    pub fn rows_before(self, events: u64) -> Box<dyn Iterator<Item = Row>> {
+        match self {
+            Self::Unchanged => self.rows(events),
+            Self::Changed => Box::new(self.rows(events).map(|row| row.with_value(row.value + 1.0))),
+            _ => Box::new(iter::empty()),
         }
     }
 
@@ -83,7 +104,7 @@ impl Stream {
         (1..).zip(self.rows(events)).map(move |(number, row)| {
             let payload = match self {
                 Self::BadEvents if number % 100 == 0 => spoil(&row, number / 100),
-                _ => row.json(),
+                _ => row.json(self.table()),
             };
             (row, payload)
         })
@@ -92,11 +113,11 @@ impl Stream {
 
 /// A bad event, of a kind that follows from its number.
 fn spoil(row: &Row, number: u64) -> String {
-    let good = row.json();
+    let good = row.json(Table::Plain);
     match number % 3 {
         0 => good[..good.len() / 2].to_owned(),
         1 => good.replace("\"2026-", "\"no time at all-"),
-        _ => row.with_value(-1.0).json(),
+        _ => row.with_value(-1.0).json(Table::Plain),
     }
 }
 

@@ -66,8 +66,8 @@ impl System {
 
 /// A process that has done its work; it is killed when this value goes.
 pub enum Client {
-    /// One that says so, and may say how many seconds it took.
-    Other { process: Process, seconds: Option<f64> },
+    /// One that may say how many seconds it took, and how many each step.
+    Other { process: Process, seconds: Option<f64>, steps: BTreeMap<String, f64> },
     /// A writer.
     Forebay(Writer),
 }
@@ -96,7 +96,7 @@ impl Client {
             "" => None,
             seconds => Some(seconds.parse().with_context(|| format!("seconds of {name}"))?),
         };
-        Ok(Self::Other { process, seconds })
+        Ok(Self::Other { process, seconds, steps: BTreeMap::new() })
     }
 
     /// Starts a writer, and waits until it has merged so many events of this source.
@@ -127,10 +127,12 @@ impl Client {
         Ok(Self::Forebay(writer))
     }
 
-    /// The seconds that the writer spent in each step, all batches and workers together; nothing for
-    /// others.
+    /// The seconds of each step, if it has some: with a writer, all batches and workers together.
     pub async fn steps(&self) -> Result<BTreeMap<String, f64>> {
-        let Self::Forebay(writer) = self else { return Ok(BTreeMap::new()) };
+        let writer = match self {
+            Self::Other { steps, .. } => return Ok(steps.clone()),
+            Self::Forebay(writer) => writer,
+        };
         let metrics = Metrics::of(writer).await?;
         let seconds = |step: &&str| {
             let seconds = metrics.get("forebay_step_seconds_sum", &[("step", step)])?;

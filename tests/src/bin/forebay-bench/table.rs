@@ -2,11 +2,15 @@
 
 use tokio_postgres::types::Type;
 
+use crate::row::SENSORS;
+
 /// The table `sensor`, which is also the target. Its key is always [`KEY`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Table {
     /// Four columns and a check.
     Plain,
+    /// Six columns, three of which refer to small tables.
+    Referring,
 }
 
 /// The columns of the key.
@@ -21,33 +25,62 @@ pub struct Column {
     pub connect: &'static str,
 }
 
-const PLAIN: &[Column] = &[
-    Column { name: "sensor", sql: Type::INT4, connect: r#""type":"int32","optional":false"# },
-    Column {
-        name: "ts",
-        sql: Type::TIMESTAMPTZ,
-        connect: r#""type":"string","name":"io.debezium.time.ZonedTimestamp","optional":false"#,
-    },
-    Column { name: "value", sql: Type::FLOAT8, connect: r#""type":"double","optional":true"# },
-    Column { name: "note", sql: Type::TEXT, connect: r#""type":"string","optional":true"# },
+const SENSOR: Column =
+    Column { name: "sensor", sql: Type::INT4, connect: r#""type":"int32","optional":false"# };
+const TS: Column = Column {
+    name: "ts",
+    sql: Type::TIMESTAMPTZ,
+    connect: r#""type":"string","name":"io.debezium.time.ZonedTimestamp","optional":false"#,
+};
+const VALUE: Column =
+    Column { name: "value", sql: Type::FLOAT8, connect: r#""type":"double","optional":true"# };
+const NOTE: Column =
+    Column { name: "note", sql: Type::TEXT, connect: r#""type":"string","optional":true"# };
+
+const PLAIN: &[Column] = &[SENSOR, TS, VALUE, NOTE];
+
+const REFERRING: &[Column] = &[
+    SENSOR,
+    TS,
+    VALUE,
+    NOTE,
+    Column { name: "site", sql: Type::INT4, connect: r#""type":"int32","optional":true"# },
+    Column { name: "kind", sql: Type::INT4, connect: r#""type":"int32","optional":true"# },
 ];
+
+/// The rows of [`Table::Referring`]'s parents `site` and `kind`; that of sensors has all sensors.
+pub const SITES: u64 = 50;
+pub const KINDS: u64 = 20;
 
 impl Table {
     /// Statements that make it anew, empty.
-    pub fn create(self) -> &'static str {
-        match self {
-            Self::Plain => {
-                "drop table if exists sensor, staging; \
-                 create table sensor (sensor int4, ts timestamptz, \
-                 value float8 check (value >= 0), note text, primary key (sensor, ts))"
-            }
-        }
+    pub fn create(self) -> String {
+        let parent = |name, rows| {
+            format!(
+                "create table {name} (id int4 primary key); \
+                 insert into {name} select generate_series(0, {rows} - 1); analyze {name};"
+            )
+        };
+        let (parents, references, more) = match self {
+            Self::Plain => (String::new(), "", ""),
+            Self::Referring => (
+                parent("device", SENSORS) + &parent("site", SITES) + &parent("kind", KINDS),
+                " references device",
+                ", site int4 references site, kind int4 references kind",
+            ),
+        };
+        format!(
+            "drop table if exists sensor, staging, device, site, kind; {parents} \
+             create table sensor (sensor int4{references}, ts timestamptz, \
+             value float8 check (value >= 0), note text{more}, primary key (sensor, ts))"
+        )
     }
 
     /// Its columns, in their order.
     pub fn columns(self) -> &'static [Column] {
         match self {
             Self::Plain => PLAIN,
+            Self::Referring => REFERRING,
         }
     }
 

@@ -1,0 +1,91 @@
+//! What was measured of systems that do the same.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::{scenario::Scenario, system::System};
+
+/// What one system did: in the run that took the median of the time.
+#[derive(Clone, Debug, Serialize)]
+pub struct Measurement {
+    pub system: String,
+    /// Rows, or datasets, that it was given; those of bad events are among them.
+    pub rows: u64,
+    pub events: u64,
+    pub seconds: f64,
+    /// Of all runs, in their order.
+    pub seconds_of_runs: Vec<f64>,
+    pub rows_per_second: f64,
+    pub events_per_second: f64,
+    /// Of the client's process alone.
+    pub peak_rss_mib: f64,
+    /// Of the client's process alone.
+    pub client_cpu_seconds_per_million_rows: f64,
+    /// Of the database.
+    pub server_cpu_seconds_per_million_rows: f64,
+    pub wal_bytes_per_row: f64,
+    /// Seconds per step, of those that say so.
+    pub steps: BTreeMap<String, f64>,
+}
+
+impl Measurement {
+    /// The one of these runs of a system that took the median of the time; of an even number, the
+    /// lower one.
+    pub fn median(mut runs: Vec<Self>) -> Option<Self> {
+        let seconds_of_runs: Vec<_> = runs.iter().map(|run| run.seconds).collect();
+        runs.sort_by(|a, b| a.seconds.total_cmp(&b.seconds));
+        let median = runs.get(runs.len().saturating_sub(1) / 2)?.clone();
+        Some(Self { seconds_of_runs, ..median })
+    }
+}
+
+/// What all systems did in one scenario.
+#[derive(Debug)]
+pub struct Results {
+    pub scenario: Scenario,
+    pub measurements: Vec<Measurement>,
+}
+
+impl Results {
+    pub fn of(&self, system: System) -> Option<&Measurement> {
+        let name = system.name();
+        self.measurements.iter().find(|measurement| measurement.system == name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::Measurement;
+
+    fn run(seconds: f64) -> Measurement {
+        Measurement {
+            system: "copy".to_owned(),
+            rows: 1,
+            events: 1,
+            seconds,
+            seconds_of_runs: vec![seconds],
+            rows_per_second: 1.0 / seconds,
+            events_per_second: 1.0 / seconds,
+            peak_rss_mib: 0.0,
+            client_cpu_seconds_per_million_rows: 0.0,
+            server_cpu_seconds_per_million_rows: 0.0,
+            wal_bytes_per_row: 0.0,
+            steps: BTreeMap::new(),
+        }
+    }
+
+    #[test]
+    fn the_median_run_counts() {
+        let median = |seconds: &[f64]| {
+            Measurement::median(seconds.iter().copied().map(run).collect())
+                .map(|median| (median.seconds, median.seconds_of_runs))
+        };
+        assert_eq!(median(&[]), None);
+        assert_eq!(median(&[3.0]), Some((3.0, vec![3.0])));
+        assert_eq!(median(&[9.0, 1.0, 2.0]), Some((2.0, vec![9.0, 1.0, 2.0])));
+        assert_eq!(median(&[4.0, 1.0]), Some((1.0, vec![4.0, 1.0])));
+    }
+}
