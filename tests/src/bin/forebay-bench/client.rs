@@ -17,20 +17,25 @@ use tokio_postgres::{Client, NoTls, binary_copy::BinaryCopyInWriter};
 use crate::{
     row::Row,
     stream::Stream,
+    system::BATCH_ROWS,
     table::{KEY, Table},
 };
 
-/// Binary COPY of all rows into the table.
+/// Binary COPY of all rows into the table: a transaction per batch.
 pub async fn copy(dsn: &str, table: Table, rows: impl Iterator<Item = Row>) -> Result<()> {
     let client = connect(dsn).await?;
-    copy_rows(&client, "sensor", table, rows).await?;
+    let batch_rows = usize::try_from(BATCH_ROWS)?;
+    let mut rows = rows.peekable();
+    while rows.peek().is_some() {
+        copy_rows(&client, "sensor", table, rows.by_ref().take(batch_rows)).await?;
+    }
     done().await
 }
 
 /// COPY into an unlogged table, then one statement that inserts from there: a transaction per
 /// batch, as a stream would be loaded. The last row of a key counts, and a row that would not
 /// change is not written.
-pub async fn bulk_sql(dsn: &str, stream: Stream, rows: u64, batch_rows: u64) -> Result<()> {
+pub async fn bulk_sql(dsn: &str, stream: Stream, rows: u64) -> Result<()> {
     let mut client = connect(dsn).await?;
     let (latest, order, number) = match stream {
         Stream::RepeatedKeys => ("distinct on (sensor, ts)", ", number desc", ", number bigserial"),
@@ -38,7 +43,7 @@ pub async fn bulk_sql(dsn: &str, stream: Stream, rows: u64, batch_rows: u64) -> 
     };
     let staging = format!("create unlogged table staging (like sensor{number})");
     client.batch_execute(&staging).await?;
-    let batch_rows = usize::try_from(batch_rows)?;
+    let batch_rows = usize::try_from(BATCH_ROWS)?;
     let table = stream.table();
     let (columns, key) = (table.names(), KEY.join(", "));
     let other = |prefix| {

@@ -99,10 +99,10 @@ async fn measure(around: &Surroundings, system: System, size: u64, rows: u64) ->
     let database = &around.database;
     let sql = database.primary();
     let dsn = database.primary_endpoint().dsn(database.name(), SUPERUSER);
-    let (before, batch_rows) = (size.to_string(), rows.to_string());
+    let (size_before, batch) = (size.to_string(), rows.to_string());
     sql.batch_execute(&Table::Plain.create()).await?;
     sql.batch_execute("alter table sensor drop constraint sensor_pkey").await?;
-    drop(Client::own(&["growth-load", &dsn, &before, &batch_rows]).await?);
+    drop(Client::own(&["growth-load", &dsn, &size_before, &batch]).await?);
     sql.batch_execute("alter table sensor add primary key (sensor, ts)").await?;
     sql.batch_execute("vacuum analyze sensor").await?;
     let rows_before: i64 = sql.query_one("select count(*) from sensor", &[]).await?.get(0);
@@ -117,7 +117,7 @@ async fn measure(around: &Surroundings, system: System, size: u64, rows: u64) ->
             .set("batch.max_rows", i64::try_from(BATCH_ROWS)?);
         Client::forebay(around.scratch.path(), config, database, &source, rows).await?
     } else {
-        Client::own(&["growth-copy", &dsn, &before, &batch_rows]).await?
+        Client::own(&["growth-copy", &dsn, &size_before, &batch]).await?
     };
     let measurement = meter.stop(system, Work { events: rows, rows }, client).await?;
     let after: i64 = sql.query_one("select count(*) from sensor", &[]).await?.get(0);

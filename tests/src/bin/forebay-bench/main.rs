@@ -105,7 +105,7 @@ enum Client {
     Load { dsn: String, stream: Stream, rows: u64 },
     /// COPY into an unlogged table, then insert from there, batch by batch.
     #[command(hide = true)]
-    BulkSql { dsn: String, stream: Stream, rows: u64, batch_rows: u64 },
+    BulkSql { dsn: String, stream: Stream, rows: u64 },
     /// The same for several tables, from files.
     #[command(hide = true)]
     BulkSqlOfFiles { dsn: String, directory: PathBuf },
@@ -143,9 +143,7 @@ impl Client {
             Self::Load { dsn, stream, rows } => {
                 client::copy(dsn, stream.table(), stream.rows_before(*rows)).await
             }
-            Self::BulkSql { dsn, stream, rows, batch_rows } => {
-                client::bulk_sql(dsn, *stream, *rows, *batch_rows).await
-            }
+            Self::BulkSql { dsn, stream, rows } => client::bulk_sql(dsn, *stream, *rows).await,
             Self::BulkSqlOfFiles { dsn, directory } => {
                 client::bulk_sql_of_files(dsn, directory).await
             }

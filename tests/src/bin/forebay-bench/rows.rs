@@ -50,18 +50,18 @@ impl<'a> Bench<'a> {
         let database = &self.around.database;
         let sql = database.primary();
         sql.batch_execute(&self.stream.table().create()).await?;
-        drop(self.client("load", &[]).await?);
+        drop(self.client("load").await?);
         if matches!(system, System::Forebay1 | System::Forebay2) {
             sql.batch_execute("select forebay.add_target('sensor')").await?;
         }
         let arrival = Arrival::expect(database, &self.ends).await?;
         let meter = Meter::start(database, self.around.postmaster).await?;
         let client = match system {
-            System::BulkSql => self.client("bulk-sql", &[&BATCH_ROWS.to_string()]).await?,
+            System::BulkSql => self.client("bulk-sql").await?,
             System::DebeziumJdbc => self.debezium_jdbc(&arrival).await?,
             System::Forebay1 => self.forebay(1).await?,
             System::Forebay2 => self.forebay(2).await?,
-            System::Copy | System::ButlerClient => self.client("copy", &[]).await?,
+            System::Copy | System::ButlerClient => self.client("copy").await?,
         };
         let work = Work { events: self.rows, rows: self.rows };
         let measurement = meter.stop(system, work, client).await?;
@@ -71,11 +71,11 @@ impl<'a> Bench<'a> {
         Ok(measurement)
     }
 
-    async fn client(&self, name: &str, more: &[&str]) -> Result<Client> {
+    async fn client(&self, name: &str) -> Result<Client> {
         let database = &self.around.database;
         let dsn = database.primary_endpoint().dsn(database.name(), SUPERUSER);
         let (stream, rows) = (Scenario::Rows(self.stream).name(), self.rows.to_string());
-        Client::own(&[&[name, &dsn, &stream, &rows], more].concat()).await
+        Client::own(&[name, &dsn, &stream, &rows]).await
     }
 
     async fn debezium_jdbc(&self, arrival: &Arrival<'_>) -> Result<Client> {
