@@ -76,7 +76,7 @@ struct Bench<'a> {
 pub async fn run(around: &Surroundings, events: u64, seconds: u32) -> Result<()> {
     let primary = around.primary.endpoint();
     let scratch = around.scratch.path();
-    let replica = Postgres::replica(scratch, "replica", primary, SETTINGS).await?;
+    let mut replica = Postgres::replica(scratch, "replica", primary, SETTINGS).await?;
     let database = Database::create_on(primary, Some(replica.endpoint()), "latency").await?;
     let bench = Bench { around, database };
     let (capacity, _) = bench.measure(events, 0, None).await?;
@@ -107,7 +107,19 @@ pub async fn run(around: &Surroundings, events: u64, seconds: u32) -> Result<()>
             println!("latency: {name} at 10 % is {:.1} ms{verdict}", least.percentile(name));
         }
     }
-    report::write("latency", &loads, &plot(&loads, capacity).svg())
+    report::write("latency", &loads, &plot(&loads, capacity).svg())?;
+    replica.stop().await?;
+    drop_slot(bench.database.primary()).await
+}
+
+/// The slot of a replica that is gone would keep all WAL of what is measured next.
+async fn drop_slot(primary: &Client) -> Result<()> {
+    let sql = "select pg_drop_replication_slot(slot_name) from pg_replication_slots \
+               where slot_name = 'replica' and not active";
+    wait::until("the end of the replica's slot", || async move {
+        Ok((primary.execute(sql, &[]).await? == 1).then_some(()))
+    })
+    .await
 }
 
 impl Bench<'_> {
