@@ -2,6 +2,9 @@
 
 use pgrx::prelude::*;
 
+/// What PostgreSQL lets stand around a number.
+const SPACES: [char; 6] = [' ', '\t', '\n', '\x0b', '\x0c', '\r'];
+
 /// The integer that a value of a data ID stands for, as SQL; null if it is none of eight bytes.
 pub fn as_integer(value: &str) -> String {
     format!("forebay_staging.data_id_integer({value})")
@@ -15,5 +18,5 @@ pub fn as_integer(value: &str) -> String {
            language c immutable strict parallel safe as 'MODULE_PATHNAME', '@FUNCTION_NAME@';"
 )]
 fn data_id_integer(value: &str) -> Option<i64> {
-    value.trim().parse().ok()
+    value.trim_matches(SPACES).parse().ok()
 }
