@@ -29,7 +29,7 @@ const BULK_BATCH: u64 = 100;
 const PARTITIONS: i32 = 4;
 
 /// Of the writer: what README recommends where events are as large as these.
-const MEMORY_BUDGET: &str = "96 MiB";
+const MEMORY_BUDGET: &str = "128 MiB";
 
 /// What the client's databases begin with.
 const PREFIX: &str = "bench_butler";
