@@ -126,6 +126,29 @@ async fn a_merge_meets_what_was_done_after_its_look_as_triggers_do() -> Result<(
     Ok(())
 }
 
+/// The batch gives the parents, too, as they are stored: so they are not written, and not locked.
+#[tokio::test]
+async fn a_parent_that_is_given_and_not_written_may_be_deleted_meanwhile() -> Result<()> {
+    let parents = Rows {
+        table: "parent",
+        query: "values (0, 0, 'u'::\"char\", null::int2[], 1, 'one'), (1, 0, 'u', null, 2, 'two')",
+    };
+    let children = Rows {
+        table: "child",
+        query: "values (0, 1, 'u'::\"char\", null::int2[], 10, 1, 0), (1, 1, 'u', null, 11, 2, 0)",
+    };
+    let batch = [parents, children];
+    let schema = format!("{} select forebay.add_target('parent');", SCHEMAS[0]);
+    let mut outcomes = Vec::new();
+    for set_based in [true, false] {
+        let meeting = meeting(&schema, set_based).await?;
+        let answer = meeting.merge_held_at("merge.before_write", &batch, ACTIONS[0]).await?;
+        outcomes.push(seen(&meeting, answer).await?);
+    }
+    assert_eq!(outcomes[0], outcomes[1]);
+    Ok(())
+}
+
 /// What another session does waits for the merge, and meets what it has written.
 #[tokio::test]
 async fn the_parents_are_locked_as_triggers_lock_them() -> Result<()> {
