@@ -30,20 +30,20 @@ create function forebay.ready_staging(target_id int4, target_relation oid, slot 
     set search_path = pg_catalog, pg_temp
 as $$
 declare
-    leftover_limit constant int8 := 1024 * 1024;
+    leftover_limit constant int8 := 64 * 1024;
     staging regclass := to_regclass(format('forebay_staging.t%s_%s', target_id, slot));
 begin
     if staging is null or not forebay.staging_is_current(target_relation, staging) then
         return forebay.create_staging(target_id, target_relation, slot);
     end if;
     if pg_relation_size(staging) > leftover_limit then
-        execute format('truncate table %s', staging);
+        perform forebay.empty_staging(staging);
     end if;
     return staging;
 end
 $$;
 comment on function forebay.ready_staging(int4, oid, int4) is
-    'Makes one staging table ready: anew if the target has other columns now, empty if more than 1 MiB is left over in it.';
+    'Makes one staging table ready: anew if the target has other columns now, empty if more than 64 KiB is left over in it: what is left over is read again with each batch.';
 
 create function forebay.stage(relations regclass[])
     returns table (relation regclass, staging regclass, slot int4, batch xid8)

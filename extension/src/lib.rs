@@ -12,6 +12,7 @@
 //!
 //! - [`attempt`]: a subtransaction that returns the error it met, with all of its fields
 //! - [`left_out`]: foreign keys that are checked as a set, before their rows are written
+//! - [`leftovers`]: emptying a staging table of what former batches have left
 //! - [`input`]: values of types that are staged as text
 //! - [`description`]: what the catalog says of targets, kept for the session
 //! - [`identity`]: work done as another user, in a security-restricted operation
@@ -29,6 +30,7 @@ pub mod failpoint;
 pub mod identity;
 pub mod input;
 pub mod left_out;
+pub mod leftovers;
 pub mod merge;
 pub mod plan;
 pub mod policy;
@@ -64,7 +66,11 @@ extension_sql_file!(
 );
 extension_sql_file!("../../sql/ownership.sql", name = "ownership", requires = ["bootstrap"]);
 extension_sql_file!("../../sql/dropped_target.sql", name = "dropped_target", requires = ["target"]);
-extension_sql_file!("../../sql/stage.sql", name = "stage", requires = ["target"]);
+extension_sql_file!(
+    "../../sql/stage.sql",
+    name = "stage",
+    requires = ["target", leftovers::empty_staging]
+);
 extension_sql_file!(
     "../../sql/target_api.sql",
     name = "target_api",

@@ -34,16 +34,16 @@ pub struct MemoryConfig {
 }
 
 impl MemoryConfig {
-    /// Shares a budget among workers. Two batches take a sixth of a worker's part, the queue with what
-    /// belongs to its records and a fetch unpacked at 90:1 a tenth each; the rest is for what
-    /// allocators keep, which is more than as much again, and for records larger than a limit.
+    /// Shares a budget among workers. Two batches take two sevenths of a worker's part, the queue with
+    /// what belongs to its records and a fetch unpacked at 90:1 a tenth each; the rest is for what
+    /// allocators keep, which is as much again, and for records larger than a limit.
     pub fn of(budget: ByteSize, workers: usize) -> Self {
         let worker = budget.as_u64().saturating_sub(BASE) / workers.max(1) as u64;
         Self {
             budget,
             queue: ByteSize::b(worker / 16),
             fetch: ByteSize::b((worker / 960).clamp(16 << 10, 1 << 20)),
-            batch: ByteSize::b(worker / 12),
+            batch: ByteSize::b(worker / 7),
             largest_batch: ByteSize::b(worker / 6),
         }
     }
@@ -92,7 +92,7 @@ mod tests {
         let shares = MemoryConfig::of(ByteSize::mib(64), 1);
         assert_eq!(
             (ByteSize::b(shares.batch.as_u64() >> 10 << 10), shares.queue, shares.fetch),
-            (ByteSize::kib(3754), ByteSize::kib(2816), ByteSize::b(48_059))
+            (ByteSize::kib(6436), ByteSize::kib(2816), ByteSize::b(48_059))
         );
     }
 
