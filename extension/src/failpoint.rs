@@ -11,7 +11,7 @@ mod armed {
     static GATE: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
     static MUTANT: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
     static WALK_BELOW: GucSetting<i32> = GucSetting::<i32>::new(super::WALK_BELOW);
-    static ALWAYS_NEW: GucSetting<bool> = GucSetting::<bool>::new(false);
+    static EXPECTED: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
 
     pub fn register_settings() {
         GucRegistry::define_string_guc(
@@ -48,11 +48,11 @@ mod armed {
             GucContext::Suset,
             GucFlags::default(),
         );
-        GucRegistry::define_bool_guc(
-            c"forebay.always_new",
-            c"Keys are taken for new until writing them shows otherwise.",
+        GucRegistry::define_string_guc(
+            c"forebay.expected",
+            c"What all rows are taken for until it shows otherwise: new, changed or same.",
             c"For tests only.",
-            &ALWAYS_NEW,
+            &EXPECTED,
             GucContext::Suset,
             GucFlags::default(),
         );
@@ -66,8 +66,8 @@ mod armed {
         i64::from(WALK_BELOW.get())
     }
 
-    pub fn always_new() -> bool {
-        ALWAYS_NEW.get()
+    pub fn expected() -> String {
+        EXPECTED.get().map_or_else(String::new, |name| name.to_string_lossy().into_owned())
     }
 
     pub fn hit(name: &str) {
@@ -127,12 +127,12 @@ pub fn walk_below() -> i64 {
     i64::from(WALK_BELOW)
 }
 
-/// Whether keys are taken for new until writing them shows otherwise.
-pub fn always_new() -> bool {
+/// What all rows are taken for until it shows otherwise: `new`, `changed` or `same`.
+pub fn expected() -> String {
     #[cfg(feature = "failpoints")]
-    return armed::always_new();
+    return armed::expected();
     #[cfg(not(feature = "failpoints"))]
-    false
+    String::new()
 }
 
 /// Whether the merge is to make this mistake.

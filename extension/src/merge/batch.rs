@@ -9,7 +9,7 @@ use pgrx::prelude::*;
 use pgrx::spi::SpiClient;
 
 use super::cut::Run;
-use super::novelty::is_expected;
+use super::expected::{Expected, expected};
 use crate::attempt::{Attempt, Raised, attempt};
 use crate::description::describe;
 use crate::identity::as_table_owner;
@@ -33,7 +33,10 @@ pub struct Part {
     pub given: Vec<Option<Vec<i16>>>,
     /// The columns that any of them names; none stands for all columns.
     pub given_by_any: Option<Vec<i16>>,
-    /// Whether it is known if a key stands twice; else none is expected to, and writing shows it.
+    /// What is expected to be stored of its rows. Unless it is anything, none of the keys that are
+    /// written is expected to stand twice, and writing shows it.
+    pub expected: Expected,
+    /// Whether it is known if a key stands twice.
     pub knows_keys: bool,
     /// Whether a key stands twice.
     pub repeats_key: bool,
@@ -75,9 +78,18 @@ impl Part {
         }
     }
 
-    /// Whether its keys are expected to be new, and none to stand twice.
-    pub fn has_new_keys(&self) -> bool {
-        !self.target.key.is_empty() && self.deletes == 0 && is_expected(self.target.id)
+    /// What is expected to be stored of its rows.
+    fn expect(&self) -> Expected {
+        let may_be = if self.target.key.is_empty() || self.deletes > 0 {
+            Expected::Anything
+        } else {
+            expected(self.target.id)
+        };
+        match may_be {
+            Expected::Changed if !self.target.guard.is_empty() => Expected::Anything,
+            Expected::Changed | Expected::Same if !self.is_judged_alone() => Expected::Anything,
+            _ => may_be,
+        }
     }
 
     /// Whether what one of its rows violates by itself does not depend on other rows of the same key.
@@ -165,7 +177,7 @@ impl Batch {
             parts.retain(|part| part.rows > 0);
             let mut batch =
                 Batch { id, parts, foreign_keys: set.foreign_keys.clone(), count_seconds: 0.0 };
-            batch.look_at_keys(|part| !part.has_new_keys())?;
+            batch.look_at_keys(|part| part.expected == Expected::Anything)?;
             batch.count_seconds = started.elapsed().as_secs_f64();
             Ok(batch)
         })
@@ -313,18 +325,21 @@ fn counted(client: &mut SpiClient<'_>, id: u64, target: Target, slot: i32) -> Re
     };
     let given_by_any =
         given.iter().cloned().collect::<Option<Vec<_>>>().map(|given| given.concat());
-    Ok(Part {
+    let mut part = Part {
         target,
         slot,
         rows,
         deletes,
         given,
         given_by_any,
+        expected: Expected::Anything,
         knows_keys: false,
         repeats_key: false,
         repeats_key_in_event: false,
         has_bad_key,
-    })
+    };
+    part.expected = part.expect();
+    Ok(part)
 }
 
 /// The sets of columns that rows name; none stands for all.

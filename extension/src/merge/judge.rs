@@ -65,6 +65,8 @@ pub struct Findings {
     /// Rows of a target that ignores repeated keys have findings: whether they count depends on rows
     /// before them.
     pub is_unclear: bool,
+    /// The ids of targets that have not all rows stored just so, though it was taken to be.
+    pub mistaken: Vec<i32>,
     /// What rows violate by themselves.
     pub violations: Vec<Finding>,
     /// Rows that share unique values, in order of (event, row).

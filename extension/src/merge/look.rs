@@ -8,6 +8,7 @@ use pgrx::prelude::*;
 
 use super::batch::{Batch, Part, batch_argument};
 use super::cut::Run;
+use super::expected::Expected;
 use super::judge::{Duplicate, Finding, Findings, Orphan};
 use super::stored::{Staged, Stored};
 use crate::attempt::{Attempt, Raised};
@@ -22,8 +23,8 @@ pub struct Scope<'a> {
     /// Whether to look also at what writing would raise anyhow: values of other unique indexes, and
     /// parents that the batch does not give.
     pub thorough: bool,
-    /// For each part, whether all of its keys are taken for new.
-    pub assumes_new: &'a [bool],
+    /// For each part, what is taken to be stored of its rows.
+    pub assumed: &'a [Expected],
     /// The events whose rows are looked at; none for all.
     pub events: Option<&'a [i32]>,
 }
@@ -42,6 +43,10 @@ pub fn look(
     let lookers = lookers(batch, run, scope);
     for (looker, upserts) in lookers.iter().zip(upserts) {
         let found = as_table_owner(attempt, looker.part.target.owner(), || {
+            if looker.assumed() == Expected::Same {
+                findings.mistaken.extend(looker.has_others()?.then_some(looker.part.target.id));
+                return Ok(Stored { upserts: *upserts, ..Stored::default() });
+            }
             let found = looker.violations(*upserts, &mut findings)?;
             if scope.thorough {
                 looker.duplicates(&mut findings)?;
@@ -110,7 +115,7 @@ pub fn look_at_stored(
     run: Run,
     upserts: &[i64],
 ) -> Result<Vec<Stored>, Raised> {
-    let scope = Scope { thorough: false, assumes_new: &[], events: None };
+    let scope = Scope { thorough: false, assumed: &[], events: None };
     let lookers = lookers(batch, run, scope);
     let stored_of = |(looker, upserts): (&Looker, &i64)| {
         as_table_owner(attempt, looker.part.target.owner(), || {
@@ -139,11 +144,29 @@ impl Looker<'_> {
         let look = Look::new(self.part.staging_of(self.run), shape, self.part.which());
         if self.scope.events.is_some() {
             look.of_events()
-        } else if self.scope.assumes_new.get(self.number).is_some_and(|assumes_new| *assumes_new) {
-            look.assuming_new()
-        } else {
+        } else if self.assumed() == Expected::Anything {
             look
+        } else {
+            look.without_target()
         }
+    }
+
+    /// What is taken to be stored of the rows.
+    fn assumed(&self) -> Expected {
+        match self.scope.events {
+            None => self.scope.assumed.get(self.number).copied().unwrap_or_default(),
+            Some(_) => Expected::Anything,
+        }
+    }
+
+    /// Whether a row is not stored just so.
+    fn has_others(&self) -> Result<bool, Raised> {
+        let shape = self.part.shape();
+        Spi::connect_mut(|client| {
+            let sql = self.look(&shape).has_others();
+            let row = client.update(sql.as_str(), None, &self.arguments())?.first();
+            Ok(row.get::<bool>(1)?.unwrap_or(true))
+        })
     }
 
     fn close_look<'a>(&'a self, shape: &'a Shape<'a>) -> Look<'a> {

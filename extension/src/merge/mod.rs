@@ -6,15 +6,15 @@
 //! - [`batch`] counts what is staged,
 //! - [`cut`] finds runs of events that don't interact,
 //! - [`look`] finds what a run would violate, and [`judge`] which events are rejected for it,
-//! - [`set`] writes a run at once, and [`novelty`] says when it need not ask first what is stored,
+//! - [`set`] writes a run at once, and [`expected`] says when it need not ask first what is stored,
 //! - [`walk`] applies events to the letter: those that interact, and those of a run that raised.
 
 mod answer;
 mod batch;
 mod cut;
+mod expected;
 mod judge;
 mod look;
-mod novelty;
 mod runner;
 mod set;
 mod stored;

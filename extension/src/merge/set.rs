@@ -10,9 +10,9 @@ use pgrx::prelude::*;
 use super::answer::{Rejection, Tally};
 use super::batch::{Batch, Part};
 use super::cut::Run;
+use super::expected::{self, Expected};
 use super::judge::Findings;
 use super::look::{Scope, look, look_at_stored, run_arguments};
-use super::novelty;
 use super::stored::Stored;
 use crate::attempt::{Attempt, Raised, attempt};
 use crate::failpoint;
@@ -65,7 +65,7 @@ pub struct Cost {
 /// How much is looked at before a run is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Care {
-    /// Keys are taken for new, and for different, where they are expected to be.
+    /// What is expected to be stored is taken to be.
     Hopeful,
     /// What is stored with the keys, and all that no constraint would show by raising.
     Usual,
@@ -74,9 +74,9 @@ pub enum Care {
 }
 
 impl Care {
-    /// Whether the keys of a part are taken for new.
-    fn assumes_new(self, part: &Part) -> bool {
-        self == Self::Hopeful && part.has_new_keys()
+    /// What is taken to be stored of the rows of a part.
+    fn assumed(self, part: &Part) -> Expected {
+        if self == Self::Hopeful { part.expected } else { Expected::Anything }
     }
 }
 
@@ -100,11 +100,18 @@ pub fn merge(
     cost: &mut Cost,
 ) -> Result<Outcome, Raised> {
     let job = Job { batch, run, upserts };
-    let mut care = if job.assumes_new(care).contains(&true) { care } else { care.max(Care::Usual) };
+    let assumes = |care: Care| job.assumed(care).iter().any(|one| *one != Expected::Anything);
+    let mut care = if assumes(care) { care } else { care.max(Care::Usual) };
     loop {
         let Some((stored, rejected)) = job.foresee(care, cost)? else {
-            let knows_keys = batch.knows_keys();
-            return Ok(if knows_keys { Outcome::Unforeseen } else { Outcome::Again(Care::Usual) });
+            if !batch.knows_keys() {
+                return Ok(Outcome::Again(Care::Usual));
+            }
+            if care == Care::Hopeful {
+                care = Care::Usual;
+                continue;
+            }
+            return Ok(Outcome::Unforeseen);
         };
         let rejected = match rejected {
             Foreseen::Moves(_) if !batch.knows_keys() => return Ok(Outcome::Again(Care::Usual)),
@@ -118,13 +125,13 @@ pub fn merge(
         cost.write += started.elapsed().as_secs_f64();
         match written {
             Ok(tallies) => {
-                job.note_novelty(&stored, &tallies);
+                job.note_habits(&tallies);
                 return Ok(Outcome::Merged { tallies, rejected });
             }
             Err(raised) if raised.sqlstate == STALE || may_be_an_events(&raised) => {
                 cost.unforeseen += 1;
                 care = match care {
-                    Care::Hopeful if job.was_stored(&raised) => Care::Usual,
+                    Care::Hopeful if job.was_mistaken(&raised) => Care::Usual,
                     Care::Hopeful | Care::Usual => Care::Thorough,
                     Care::Thorough => return Ok(Outcome::Unforeseen),
                 };
@@ -143,36 +150,31 @@ enum Foreseen {
 }
 
 impl Job<'_> {
-    /// For each part, whether its keys are taken for new.
-    fn assumes_new(&self, care: Care) -> Vec<bool> {
-        self.batch.parts.iter().map(|part| care.assumes_new(part)).collect()
+    /// For each part, what is taken to be stored of its rows.
+    fn assumed(&self, care: Care) -> Vec<Expected> {
+        self.batch.parts.iter().map(|part| care.assumed(part)).collect()
     }
 
-    fn note_novelty(&self, stored: &[Stored], tallies: &[Tally]) {
-        for ((part, stored), tally) in self.batch.parts.iter().zip(stored).zip(tallies) {
-            let all_new = match part.target.policy {
-                Policy::Ignore => tally.unchanged == 0,
-                _ => stored.stored.places.is_empty(),
-            };
-            if !part.target.key.is_empty() && stored.upserts > 0 {
-                novelty::note(part.target.id, tally.inserted, stored.upserts, all_new);
+    fn note_habits(&self, tallies: &[Tally]) {
+        for (part, tally) in self.batch.parts.iter().zip(tallies) {
+            if !part.target.key.is_empty() {
+                expected::note(part.target.id, tally);
             }
         }
     }
 
-    /// Whether a hopeful write has raised since a key is stored.
-    fn was_stored(&self, raised: &Raised) -> bool {
-        let parts: Vec<_> = self.batch.parts.iter().zip(self.assumes_new(Care::Hopeful)).collect();
-        let mut was_stored = false;
-        for (part, assumed_new) in parts {
-            let is_its_key = raised.constraint.is_some()
-                && (raised.constraint == part.target.key_constraint || part.target.partitioned);
-            if assumed_new && raised.sqlstate == DUPLICATE && is_its_key {
-                novelty::note_mistake(part.target.id);
-                was_stored = true;
-            }
+    /// Whether a hopeful write has raised since something else is stored than was expected.
+    fn was_mistaken(&self, raised: &Raised) -> bool {
+        let is_mistake = |part: &&Part| match part.expected {
+            Expected::New => raised.sqlstate == DUPLICATE && is_of_key(raised, part),
+            Expected::Changed => raised.sqlstate == STALE,
+            Expected::Anything | Expected::Same => false,
+        };
+        let mistakes: Vec<_> = self.batch.parts.iter().filter(is_mistake).collect();
+        for part in &mistakes {
+            expected::note_mistake(part.target.id);
         }
-        was_stored
+        !mistakes.is_empty()
     }
 
     /// Looks, and judges. Before anything is rejected, looks at the events concerned once more, with a
@@ -183,10 +185,14 @@ impl Job<'_> {
         care: Care,
         cost: &mut Cost,
     ) -> Result<Option<(Vec<Stored>, Foreseen)>, Raised> {
-        let assumes_new = self.assumes_new(care);
+        let assumed = self.assumed(care);
         let thorough = care == Care::Thorough;
-        let scope = Scope { thorough, assumes_new: &assumes_new, events: None };
+        let scope = Scope { thorough, assumed: &assumed, events: None };
         let Some((stored, mut findings)) = self.look(scope, cost)? else { return Ok(None) };
+        if !findings.mistaken.is_empty() {
+            findings.mistaken.iter().for_each(|target| expected::note_mistake(*target));
+            return Ok(None);
+        }
         let suspects: Vec<i32> = findings.events().into_iter().collect();
         // What a row refers to does not count if a later row of its event replaces it.
         let is_clear = |(number, part): (usize, &Part)| {
@@ -256,9 +262,9 @@ impl Job<'_> {
                     let mut written = Vec::new();
                     for (part, stored) in group {
                         let (batch, run) = (self.batch, self.run);
-                        let assumes_new = care.assumes_new(part);
+                        let assumed = care.assumed(part);
                         let writer =
-                            Writer { batch, run, part, assumes_new, stored, written: &written };
+                            Writer { batch, run, part, assumed, stored, written: &written };
                         let tally = writer.write()?;
                         if self.batch.deletes_nothing() && tally.unchanged == 0 {
                             written.push(part.target.relation());
@@ -293,6 +299,12 @@ impl Job<'_> {
     }
 }
 
+/// Whether an error is about the key of a part.
+fn is_of_key(raised: &Raised, part: &Part) -> bool {
+    raised.constraint.is_some()
+        && (raised.constraint == part.target.key_constraint || part.target.partitioned)
+}
+
 fn may_be_an_events(raised: &Raised) -> bool {
     fault_of(&raised.sqlstate) == Fault::Event
 }
@@ -310,8 +322,8 @@ struct Writer<'a> {
     batch: &'a Batch,
     run: Run,
     part: &'a Part,
-    /// Whether its keys are taken for new.
-    assumes_new: bool,
+    /// What is taken to be stored of its rows.
+    assumed: Expected,
     stored: &'a Stored,
     /// The targets of which all rows of the run have just been written.
     written: &'a [Oid],
@@ -324,7 +336,7 @@ impl Writer<'_> {
         if self.deletes() && !deletes_last {
             tally.deleted = self.delete()?;
         }
-        if self.stored.upserts > 0 {
+        if self.stored.upserts > 0 && self.assumed != Expected::Same {
             tally.updated = self.update()?;
             tally.inserted = self.insert()?;
         }
@@ -348,7 +360,7 @@ impl Writer<'_> {
 
     /// Whether few of the rows are expected to be written: triggers look at these alone.
     fn keeps_most_stored(&self) -> bool {
-        self.part.target.policy == Policy::Ignore && novelty::is_rare(self.part.target.id)
+        self.part.target.policy == Policy::Ignore && expected::is_rare(self.part.target.id)
     }
 
     /// The foreign keys that are checked once for all rows that are written.
@@ -405,31 +417,43 @@ impl Writer<'_> {
     fn update(&self) -> Result<u64, Raised> {
         let policy = self.part.target.policy;
         let differing = &self.stored.differing.places;
-        if !matches!(policy, Policy::Update | Policy::Newest) || differing.is_empty() {
+        let expected = match self.assumed {
+            Expected::Changed => self.stored.upserts,
+            _ => differing.len() as i64,
+        };
+        if !matches!(policy, Policy::Update | Policy::Newest) || expected == 0 {
             return Ok(0);
         }
         let shape = self.part.shape();
         let staging = self.part.staging_of(self.run);
-        let all_differ = differing.len() as i64 == self.stored.upserts;
-        let taken = if all_differ { Taken::All } else { Taken::These };
-        if self.answers_true(&staging.lock_differing(&shape, taken), differing)? {
+        let taken = if expected == self.stored.upserts { Taken::All } else { Taken::These };
+        let is_locked = self.locks_before_update();
+        if is_locked && self.answers_true(&staging.lock_differing(&shape, taken), differing)? {
             return Err(stale());
         }
-        let checked = self.check_references(taken, differing)?;
+        let checked = if is_locked { self.check_references(taken, differing)? } else { Vec::new() };
         let sql = staging.update_differing(&shape, taken);
         let updated = by_key(|| self.run_without(&sql, differing, checked))?;
-        if updated != differing.len() as u64 { Err(stale()) } else { Ok(updated) }
+        if updated != expected as u64 { Err(stale()) } else { Ok(updated) }
+    }
+
+    /// Whether the rows that are to be updated are locked before they are: to see that no other session
+    /// has made one of them move a value that another unique index looks at, and since who deletes
+    /// children before their parents waits for nobody who has locked the parents first.
+    fn locks_before_update(&self) -> bool {
+        !self.part.target.guard.is_empty()
+            || (left_out::is_possible() && self.set_based().next().is_some())
     }
 
     fn insert(&self) -> Result<u64, Raised> {
         let staging = self.part.staging_of(self.run);
         let policy = self.part.target.policy;
-        if policy == Policy::Ignore && !self.assumes_new {
+        if policy == Policy::Ignore && self.assumed != Expected::New {
             let checked = self.check_references(Taken::All, &[])?;
             return self.run_without(&staging.insert_ignoring(&self.part.shape()), &[], checked);
         }
         let new_rows = self.stored.new_rows();
-        if new_rows == 0 {
+        if new_rows == 0 || self.assumed == Expected::Changed {
             return Ok(0);
         }
         let others = self.stored.not_inserted();

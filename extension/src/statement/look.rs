@@ -67,8 +67,8 @@ impl<'a> Look<'a> {
         Self { staging, shape, which, reads_target, of_events: false }
     }
 
-    /// The same look, which takes every key for new, and does not read the target.
-    pub fn assuming_new(self) -> Self {
+    /// The same look, which does not read the target, and takes every row for one that writes.
+    pub fn without_target(self) -> Self {
         Self { reads_target: false, ..self }
     }
 
@@ -152,6 +152,20 @@ impl<'a> Look<'a> {
              from {} q offset 0) p \
              where p._forebay_stored or not p._forebay_last or p._forebay_problem is not null",
             self.post_images(self.reads_target)
+        )
+    }
+
+    /// Whether a row is not stored just so.
+    pub fn has_others(&self) -> String {
+        let target = self.target();
+        format!(
+            "select exists (select from {} where {} and s._op <> 'd' and \
+             (select true from {} t where {} and not ({}) limit 1) is null)",
+            self.staging.rows(),
+            self.staging.of_run(),
+            target_rows(target),
+            same_key(target),
+            differs(target, self.shape)
         )
     }
 

@@ -92,7 +92,7 @@ impl Staging<'_> {
         )
     }
 
-    /// Updates the stored rows that differ.
+    /// Updates the stored rows that differ, in order of the key.
     pub fn update_differing(&self, shape: &Shape, taken: Taken) -> String {
         let target = self.target;
         let assignments = list(shape.values(target), ", ", |column| {
@@ -107,10 +107,12 @@ impl Staging<'_> {
             }
         });
         format!(
-            "update {} t set {assignments} from {} where {} and {} and {}",
+            "update {} t set {assignments} from (select s.* from {} where {} order by {} offset 0) s \
+             where {} and {}",
             target_rows(target),
             self.rows(),
             self.upserts(taken),
+            key_images(target),
             same_key(target),
             differs(target, shape)
         )

@@ -37,13 +37,13 @@ impl<'a, 'b> Trial<'a, 'b> {
         Ok(Self { client, schema, merge })
     }
 
-    /// Now and then few rows are too few for a set, and keys are taken for new, so that all ways are met.
+    /// Now and then few rows are too few for a set, and rows are taken for new, changed or stored, so that all ways are met.
     pub async fn randomize_ways(&self, rng: &mut StdRng) -> Result<()> {
         let rows = [0, 0, 0, 8, 1000][rng.random_range(0..5)];
-        let always_new = rng.random_bool(0.4);
+        let expected = ["", "", "new", "new", "changed", "same"][rng.random_range(0..6)];
         let set_based = rng.random_bool(0.7);
         let sql = format!(
-            "set forebay.walk_below = {rows}; set forebay.always_new = {always_new};
+            "set forebay.walk_below = {rows}; set forebay.expected = '{expected}';
              set forebay.set_based_foreign_keys = {set_based}"
         );
         self.client.batch_execute(&sql).await?;
@@ -59,7 +59,7 @@ impl<'a, 'b> Trial<'a, 'b> {
         batches: &[Vec<Event>],
     ) -> Result<Option<Difference>> {
         let (mut sane, mut mutated) = (Tally::default(), Tally::default());
-        let sql = "set forebay.walk_below = 0; reset forebay.always_new; reset forebay.mutant;
+        let sql = "set forebay.walk_below = 0; reset forebay.expected; reset forebay.mutant;
                    reset forebay.set_based_foreign_keys";
         self.client.batch_execute(sql).await?;
         if let Some(difference) = self.run(batches, &mut sane).await? {

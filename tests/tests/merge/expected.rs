@@ -1,4 +1,5 @@
-//! Sets of new keys alone: the next one is written without asking which are stored.
+//! Sets of new keys alone, of changed rows alone, and of rows that are stored just so: the next set is
+//! taken for one like it, and merged with fewer looks.
 
 use anyhow::Result;
 use serde_json::Value as Json;
@@ -114,5 +115,88 @@ async fn a_reference_that_is_replaced_in_its_event_is_not_missed() -> Result<()>
     let answer = merge("(0, 0, 3, 7), (0, 1, 3, 1), (1, 0, 4, 7)").await?;
     assert_eq!(rejected(&answer)?, [(1, "23503".to_owned())], "{answer}");
     assert_eq!(meeting.rows("t").await?, "(1,1) (2,1) (3,1)");
+    Ok(())
+}
+
+/// A target of a hundred rows, which has had two sets that changed them all, or that changed nothing.
+async fn habitual(policy: &str, change: i32) -> Result<Meeting> {
+    let meeting = Meeting::create(&format!(
+        "create table t (id int4 primary key, v int4 check (v < 100), version int4);
+         insert into t select n, 0, 0 from generate_series(1, 100) n;
+         select forebay.add_target('t', on_conflict => '{policy}')",
+    ))
+    .await?;
+    for set in 1..=2 {
+        let answer = merge(&meeting, &hundred(set * change)).await?;
+        assert_eq!(answer["unforeseen"], 0, "{answer}");
+    }
+    Ok(meeting)
+}
+
+/// The rows 1 to 100, each an event, all with this value.
+fn hundred(value: i32) -> String {
+    let rows: Vec<_> = (1..=100).map(|id| format!("({id}, {id}, {value}, 0)")).collect();
+    rows.join(", ")
+}
+
+/// How often a row was looked up by its key.
+async fn lookups(meeting: &Meeting) -> Result<i64> {
+    meeting.flush_statistics().await?;
+    let sql = "select idx_scan from pg_stat_user_tables where relname = 't'";
+    Ok(meeting.client().query_one(sql, &[]).await?.get(0))
+}
+
+#[tokio::test]
+async fn rows_that_all_change_or_none_are_looked_up_once() -> Result<()> {
+    for change in [1, 0] {
+        let meeting = habitual("update", change).await?;
+        let before = lookups(&meeting).await?;
+        let answer = merge(&meeting, &hundred(3 * change)).await?;
+        let looked_up = lookups(&meeting).await? - before;
+        assert_eq!(looked_up, 100, "{answer}");
+        let what = if change == 1 { "updated" } else { "unchanged" };
+        assert_eq!(answer["targets"][0][what], 100, "{answer}");
+    }
+    Ok(())
+}
+
+/// Rows of each kind come where only changes were expected, or none.
+#[tokio::test]
+async fn what_was_not_expected_is_met_as_ever() -> Result<()> {
+    let batch = "(0, 1, 0, 0), (1, 2, 50, 0), (2, 3, 60, 0), (3, 3, 61, 0), (4, 4, 100, 0), \
+                 (5, 101, 7, 0), (6, 102, null, 0)";
+    for change in [1, 0] {
+        let meeting = habitual("update", change).await?;
+        merge(&meeting, &hundred(3 * change)).await?;
+        let answer = merge(&meeting, batch).await?;
+        assert_eq!(rejected(&answer)?, [(4, "23514".to_owned())], "{change}: {answer}");
+        let left = "select string_agg(t::text, ' ' order by id) from t where id < 5 or id > 100";
+        let left: String = meeting.client().query_one(left, &[]).await?.get(0);
+        let fourth = 3 * change;
+        let expected = format!("(1,0,0) (2,50,0) (3,61,0) (4,{fourth},0) (101,7,0) (102,,0)");
+        assert_eq!(left, expected, "{change}: {answer}");
+        assert_eq!(answer["path"], "set", "{change}: {answer}");
+        let before = lookups(&meeting).await?;
+        merge(&meeting, &hundred(9)).await?;
+        assert!(lookups(&meeting).await? - before > 100, "it was not asked: {change}");
+    }
+    Ok(())
+}
+
+/// Another session deletes a row, or changes it just so, after the look and before the write.
+#[tokio::test]
+async fn what_changes_meanwhile_is_noticed() -> Result<()> {
+    for action in ["delete from t where id = 7", "update t set v = 3 where id = 7"] {
+        let meeting = habitual("update", 1).await?;
+        let query = "select n - 1, 0, 'u'::\"char\", null::int2[], n, 3, 0 \
+                     from generate_series(1, 100) n";
+        let rows = [Rows { table: "t", query }];
+        let answer = meeting.merge_held_at("merge.before_write", &rows, action).await??;
+        assert_eq!(rejected(&answer)?, [], "{action}: {answer}");
+        let sql = "select count(*) from t where v = 3";
+        let changed: i64 = meeting.client().query_one(sql, &[]).await?.get(0);
+        assert_eq!(changed, 100, "{action}: {answer}");
+        assert_eq!(answer["unforeseen"], 1, "{action}: {answer}");
+    }
     Ok(())
 }
