@@ -6,6 +6,7 @@
 
 mod copy;
 mod event;
+mod key_prefix;
 mod partition;
 mod target_rows;
 
@@ -19,6 +20,7 @@ use crate::rejection::Rejection;
 
 pub use copy::CopyChunks;
 pub use event::EventRef;
+pub(crate) use key_prefix::{KeyPrefix, KeyPrefixBuilder};
 pub use partition::{BatchPosition, LastRecord};
 
 use event::Events;
@@ -110,8 +112,10 @@ impl EventBatch {
         self.rejection_bytes = 0;
     }
 
-    /// Numbers the events 0, 1, 2 … by (topic, partition, offset).
+    /// Numbers the events 0, 1, 2 … by (topic, partition, offset), and puts rows in the order of their
+    /// keys.
     pub fn seal(&mut self) {
+        self.rows.sort();
         self.events.number(&self.partitions);
         let events = &self.events;
         self.rejections.sort_by_key(|(event, _)| events.number_of(*event));
@@ -138,12 +142,11 @@ impl EventBatch {
     /// the events. The batch must be sealed.
     pub fn encoded_rows(&self, target: TargetIndex) -> Vec<(i32, &[u8])> {
         let Some(rows) = self.rows.of_target(target) else { return Vec::new() };
-        let ends = rows.starts.iter().skip(1).map(|row| row.start).chain([rows.bytes.len()]);
         let encoded = rows
             .starts
             .iter()
-            .zip(ends)
-            .map(|(row, end)| (self.events.number_of(row.event), &rows.bytes[row.start..end]));
+            .enumerate()
+            .map(|(index, row)| (self.events.number_of(row.event), rows.row(index)));
         let mut encoded: Vec<_> = encoded.collect();
         encoded.sort_by_key(|(event, _)| *event);
         encoded
@@ -164,8 +167,9 @@ impl EventBatch {
         }
     }
 
-    /// Rows as the chunks of a COPY, from header to trailer. `batch_id` is the transaction that
-    /// stages them. The batch must be sealed.
+    /// Rows as the chunks of a COPY, from header to trailer: all rows of a target in the order of their
+    /// keys, some in that of their arrival. `batch_id` is the transaction that stages them. The batch
+    /// must be sealed.
     pub fn copy_chunks(&self, span: &RowSpan, batch_id: u64) -> CopyChunks<'_> {
         let rows = self.rows.of_target(span.target);
         CopyChunks::new(rows, span.rows.clone(), &self.events, batch_id)

@@ -22,8 +22,8 @@ pub struct Column {
     pub encoder: Option<Encoder>,
     /// How JSON becomes a literal of the type.
     pub shape: Shape,
-    /// Whether it is part of the target's key. Set by [`Target::new`](super::Target::new).
-    pub in_key: bool,
+    /// Its place in the target's key, if it is part of it. Set by [`Target::new`](super::Target::new).
+    pub key_place: Option<usize>,
 }
 
 impl Column {
@@ -45,8 +45,13 @@ impl Column {
             not_null,
             encoder: Encoder::for_type(type_oid),
             shape: Shape::of_type(type_oid),
-            in_key: false,
+            key_place: None,
         }
+    }
+
+    /// Whether it is part of the target's key.
+    pub fn in_key(&self) -> bool {
+        self.key_place.is_some()
     }
 
     /// The same column, as the database says that it is staged: as text, or as the type itself.

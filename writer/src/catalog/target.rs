@@ -67,7 +67,7 @@ impl Target {
         let (schema, name) = (schema.into(), name.into());
         columns.sort_by_key(|column| column.attnum);
         for column in &mut columns {
-            column.in_key = key.contains(&column.name);
+            column.key_place = key.iter().position(|key| *key == column.name);
         }
         let missing_key = key.iter().find(|key| !columns.iter().any(|column| column.name == **key));
         let unsupported = missing_key
@@ -119,7 +119,7 @@ impl Target {
 
     /// Whether rows can be told apart, and so deleted, by key.
     pub fn has_key(&self) -> bool {
-        self.columns.iter().any(|column| column.in_key)
+        self.columns.iter().any(Column::in_key)
     }
 
     /// Why rows of this target cannot be written, if they can't.

@@ -156,7 +156,7 @@ impl Event<'_> {
         let mut texts: Vec<Option<Cow<'_, str>>> = Vec::with_capacity(columns.len());
         for (column, value) in columns.iter().zip(values.values_mut().iter()) {
             // What else stands in the row of a delete says nothing.
-            let value = value.filter(|_| op == Op::Upsert || column.in_key);
+            let value = value.filter(|_| op == Op::Upsert || column.in_key());
             let text = value.map(|value| value::read(schema, column, value)).transpose();
             texts.push(text.map_err(|rejection| in_column(column, rejection))?);
         }

@@ -77,10 +77,10 @@ impl<'a> RowValues<'a> {
         let given = some_named.then_some(given.as_slice());
         let written = |position: usize, column: &Column| {
             let value = values.get(position).copied().flatten();
-            if column.in_key && value.is_none_or(Json::is_null) {
+            if column.in_key() && value.is_none_or(Json::is_null) {
                 return Err(null_key(column));
             }
-            Ok(value.filter(|_| op == Op::Upsert || column.in_key))
+            Ok(value.filter(|_| op == Op::Upsert || column.in_key()))
         };
         match target.copy_format() {
             CopyFormat::Binary => {

@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::copy_text;
 use crate::catalog::{Column, CopyFormat, Target, TargetIndex};
 use crate::encode::field;
-use crate::event_batch::RowBuffers;
+use crate::event_batch::{KeyPrefix, KeyPrefixBuilder, RowBuffers};
 use crate::rejection::Rejection;
 
 /// Where `_batch`'s bytes are in a binary row: after the number of fields and its own length.
@@ -22,6 +22,12 @@ pub(crate) const FIRST_COLUMN_AT: usize = EVENT_AT + 4 + (4 + 4) + (4 + 1) + 4 +
 /// types skip blanks before a number.
 pub(crate) const TEXT_BATCH: Range<usize> = 0..20;
 pub(crate) const TEXT_EVENT: Range<usize> = 21..31;
+
+/// A field begins with its length.
+const FIELD_LENGTH: usize = 4;
+
+/// Of a longer key, the first columns say the order.
+const MOST_KEY_COLUMNS: usize = 4;
 
 /// The columns of a staging table that stand before the target's.
 const LEADING_COLUMNS: usize = 5;
@@ -69,10 +75,19 @@ impl<'b> RowWriter<'b> {
                 None => field::null(out),
                 Some(given) => int2_array(given, out),
             }
+            let mut keys = [const { (None, 0..0) }; MOST_KEY_COLUMNS];
             for (position, column) in target.columns().iter().enumerate() {
+                let start = out.len();
                 encode(position, column, out)?;
+                if let Some(key) = column.key_place.and_then(|place| keys.get_mut(place)) {
+                    *key = (column.encoder, start + FIELD_LENGTH..out.len());
+                }
             }
-            Ok(())
+            let mut prefix = KeyPrefixBuilder::default();
+            for (encoder, value) in keys {
+                prefix.push(encoder, &out[value]);
+            }
+            Ok(prefix.finish())
         })
     }
 
@@ -107,7 +122,7 @@ impl<'b> RowWriter<'b> {
                 put(position, column, out)?;
             }
             out.push(copy_text::END_OF_ROW);
-            Ok(())
+            Ok(KeyPrefix::default())
         })
     }
 }

@@ -23,6 +23,8 @@ pub struct CopyChunks<'a> {
     events: &'a Events,
     batch_id: u64,
     pending: Range<usize>,
+    /// Whether all rows are copied, and so in the order of their keys.
+    is_whole: bool,
     format: CopyFormat,
     state: State,
 }
@@ -43,25 +45,22 @@ impl<'a> CopyChunks<'a> {
         batch_id: u64,
     ) -> Self {
         let format = rows.and_then(|rows| rows.format).unwrap_or(CopyFormat::Binary);
-        Self { rows, events, batch_id, pending: range, format, state: State::Header }
+        let is_whole = rows.is_some_and(|rows| range == (0..rows.starts.len()));
+        Self { rows, events, batch_id, pending: range, is_whole, format, state: State::Header }
     }
 
     /// Copies rows until the chunk is full, and fills in what was not known when they were encoded.
     fn put_rows(&mut self, chunk: &mut BytesMut) {
         let Some(rows) = self.rows else { return };
-        let pending = &rows.starts[self.pending.clone()];
-        let Some(first) = pending.first() else { return };
-        let room = CHUNK.saturating_sub(chunk.len());
-        let count = pending.partition_point(|row| row.start - first.start < room).max(1);
-        let next = rows.starts.get(self.pending.start + count);
-        let end = next.map_or(rows.bytes.len(), |row| row.start);
-        let offset = chunk.len();
-        chunk.extend_from_slice(&rows.bytes[first.start..end]);
-        for row in &pending[..count] {
-            let number = self.events.number_of(row.event);
-            self.fill_in(&mut chunk[offset + row.start - first.start..], number);
+        while chunk.len() < CHUNK
+            && let Some(place) = self.pending.next()
+        {
+            let index = if self.is_whole { rows.in_key_order[place] as usize } else { place };
+            let offset = chunk.len();
+            chunk.extend_from_slice(rows.row(index));
+            let number = self.events.number_of(rows.starts[index].event);
+            self.fill_in(&mut chunk[offset..], number);
         }
-        self.pending.start += count;
     }
 
     fn fill_in(&self, row: &mut [u8], number: i32) {

@@ -1,5 +1,6 @@
 //! Encoded rows, one growing buffer per target.
 
+use super::key_prefix::KeyPrefix;
 use super::recycle;
 use crate::catalog::{CopyFormat, TargetIndex};
 use crate::rejection::{Rejection, SqlState};
@@ -11,14 +12,25 @@ pub(super) struct TargetRows {
     pub bytes: Vec<u8>,
     /// The COPY's format; none if there never was a row.
     pub format: Option<CopyFormat>,
-    /// Where each row begins, and the index of its event.
+    /// Where each row begins, the index of its event, and what it is ordered by.
     pub starts: Vec<RowStart>,
+    /// Indexes of `starts` in the order of the keys, once they are in order.
+    pub in_key_order: Vec<u32>,
 }
 
 #[derive(Debug, Clone, Copy)]
 pub(super) struct RowStart {
     pub event: u32,
     pub start: usize,
+    pub key: KeyPrefix,
+}
+
+impl TargetRows {
+    /// The bytes of a row.
+    pub fn row(&self, index: usize) -> &[u8] {
+        let end = self.starts.get(index + 1).map_or(self.bytes.len(), |next| next.start);
+        &self.bytes[self.starts[index].start..end]
+    }
 }
 
 /// The buffers of all targets, and what it takes to undo the event that is being decoded.
@@ -68,12 +80,13 @@ impl RowBuffers {
     }
 
     /// Appends one row of the event, which `write` writes into the buffer, knowing the row's
-    /// number in its event. If that fails, the event has to be rolled back.
+    /// number in its event, and answers the begin of its key. If that fails, the event has to be rolled
+    /// back.
     pub fn append(
         &mut self,
         target: TargetIndex,
         format: CopyFormat,
-        write: impl FnOnce(&mut Vec<u8>, i32) -> Result<(), Rejection>,
+        write: impl FnOnce(&mut Vec<u8>, i32) -> Result<KeyPrefix, Rejection>,
     ) -> Result<(), Rejection> {
         let TargetIndex(target) = target;
         if target >= self.targets.len() {
@@ -85,12 +98,16 @@ impl RowBuffers {
         if rows.starts.last().is_none_or(|last| last.event != self.event) {
             self.marks.push(Mark { target, bytes: start, rows: rows.starts.len() });
         }
-        rows.starts.push(RowStart { event: self.event, start });
+        let key = KeyPrefix::default();
+        rows.starts.push(RowStart { event: self.event, start, key });
         self.row_count += 1;
         let number = self.event_rows;
         self.event_rows += 1;
         let written = write(&mut rows.bytes, number);
-        let bytes = rows.bytes.len() - start + size_of::<RowStart>();
+        if let (Ok(key), Some(row)) = (&written, rows.starts.last_mut()) {
+            row.key = *key;
+        }
+        let bytes = rows.bytes.len() - start + size_of::<RowStart>() + size_of::<u32>();
         self.byte_count += bytes;
         self.event_bytes += bytes;
         if written.is_ok() && self.event_bytes > self.event_limit {
@@ -99,7 +116,16 @@ impl RowBuffers {
                 format!("the event's rows take more than {} bytes", self.event_limit),
             ));
         }
-        written
+        written.map(drop)
+    }
+
+    /// Puts the rows of each target in the order of their keys.
+    pub fn sort(&mut self) {
+        for TargetRows { starts, in_key_order, .. } in &mut self.targets {
+            in_key_order.clear();
+            in_key_order.extend(0..starts.len() as u32);
+            in_key_order.sort_by_key(|index| starts[*index as usize].key);
+        }
     }
 
     pub fn row_count(&self) -> usize {
@@ -114,6 +140,7 @@ impl RowBuffers {
         for rows in &mut self.targets {
             recycle(&mut rows.bytes);
             recycle(&mut rows.starts);
+            recycle(&mut rows.in_key_order);
         }
         self.marks.clear();
         self.row_count = 0;

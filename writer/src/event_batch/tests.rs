@@ -40,6 +40,26 @@ fn numbers_by_topic_partition_offset() {
 }
 
 #[test]
+fn copies_all_rows_in_the_order_of_their_keys() {
+    let (catalog, topic) = (plain_catalog(), Topic::from("t"));
+    let format = flat(&catalog);
+    let mut batch = EventBatch::new();
+    for (offset, sensor) in (0..).zip([5, -3, 900, 0, -70_000, 1]) {
+        let payload = format!(r#"{{"ts":"1999-01-0{}T00:00:00Z","sensor":{sensor}}}"#, offset + 1);
+        let record = record(&topic, 0, offset, None, Some(payload.as_bytes()));
+        batch.push(&record, &format, &catalog);
+    }
+    batch.seal();
+    let rows = copied(&batch, &catalog, "public.sensor");
+    let sensors: Vec<_> = rows.iter().map(|row| row.fields[0].clone()).collect();
+    let in_order =
+        [-70_000, -3, 0, 1, 5, 900].map(|sensor: i32| Some(sensor.to_be_bytes().to_vec()));
+    assert_eq!(sensors, in_order);
+    let events: Vec<_> = rows.iter().map(|row| row.event).collect();
+    assert_eq!(events, [4, 1, 3, 5, 0, 2]);
+}
+
+#[test]
 fn keeps_events_whole() {
     let (catalog, topic) = (plain_catalog(), Topic::from("t"));
     let mut batch = EventBatch::new();

@@ -13,7 +13,7 @@ pub fn differs(target: &Target, before: &mut RowValues<'_>, after: &mut RowValue
     let mut differs = false;
     let both = before.values_mut().iter().zip(after.values_mut().iter());
     for (column, (before, after)) in target.columns().iter().zip(both) {
-        if !column.in_key {
+        if !column.in_key() {
             continue;
         }
         match (before.filter(|value| !value.is_null()), after) {
@@ -29,7 +29,7 @@ pub fn differs(target: &Target, before: &mut RowValues<'_>, after: &mut RowValue
 pub fn check_named(key: Option<&[u8]>, target: &Target) -> Result<(), Rejection> {
     let Some(text) = key.and_then(|key| std::str::from_utf8(key).ok()) else { return Ok(()) };
     let Some(named) = names(text) else { return Ok(()) };
-    let mut of_key = target.columns().iter().filter(|column| column.in_key);
+    let mut of_key = target.columns().iter().filter(|column| column.in_key());
     match of_key.find(|column| !named.contains(&column.name)) {
         None => Ok(()),
         Some(column) => Err(Rejection::new(
