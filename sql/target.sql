@@ -98,9 +98,12 @@ comment on function forebay.create_staging(int4, oid, int4) is
     'Makes one staging table anew: the target''s columns without constraints, defaults and type modifiers, behind the columns of the batch.';
 
 create function forebay.staging_is_current(target_relation oid, staging oid) returns boolean
-    language sql stable
+    language plpgsql stable
     set search_path = pg_catalog, pg_temp
 as $$
+declare
+    is_current boolean;
+begin
     select (select array_agg((s.name, s.staged_type)::text order by s.attnum)
             from forebay.staged_column s where s.relation = target_relation)
            is not distinct from
@@ -111,8 +114,11 @@ as $$
        and not exists ( -- a former owner of the target
             select from aclexplode(s.relacl) r
             where r.privilege_type = 'SELECT' and r.grantee not in (t.relowner, s.relowner))
+    into is_current
     from pg_class t, pg_class s
-    where t.oid = target_relation and s.oid = staging
+    where t.oid = target_relation and s.oid = staging;
+    return is_current;
+end
 $$;
 comment on function forebay.staging_is_current(oid, oid) is
     'Whether a staging table still has the columns of its target, and may be read by the target''s owner and no former one.';

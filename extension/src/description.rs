@@ -12,6 +12,8 @@ use pgrx::pg_sys::{self, Datum, Oid};
 use pgrx::prelude::*;
 
 use crate::attempt::Raised;
+use crate::query::query;
+use crate::size::Size;
 use crate::target::TargetSet;
 
 /// More descriptions than this are not kept: a writer's batches have few different sets of targets.
@@ -70,7 +72,9 @@ fn read(relations: &[Oid]) -> Result<serde_json::Value, Raised> {
 fn registrations(relations: &[Oid]) -> Result<String, Raised> {
     let sql = "select string_agg(concat_ws(' ', t.id, t.xmin, t.ctid), ',' order by t.id) \
                from forebay.target t where t.relation = any ($1)";
-    let versions = Spi::get_one_with_args::<String>(sql, &[relations.to_vec().into()])?;
+    let versions = Spi::connect_mut(|client| {
+        query(client, sql, Size::default(), &[relations.to_vec().into()])?.first()?.get::<String>(1)
+    })?;
     Ok(versions.unwrap_or_default())
 }
 

@@ -17,6 +17,8 @@
 //! - [`description`]: what the catalog says of targets, kept for the session
 //! - [`identity`]: work done as another user, in a security-restricted operation
 //! - [`plan`]: statements whose after-triggers wait for the end of an event
+//! - [`query`]: queries whose plans are kept
+//! - [`size`]: what a plan that is kept was made for
 //! - [`policy`]: whose fault an SQLSTATE is
 //! - [`statement`]: the one place where identifiers become SQL
 //! - [`failpoint`]: what a test can do to a backend
@@ -34,7 +36,9 @@ pub mod leftovers;
 pub mod merge;
 pub mod plan;
 pub mod policy;
+pub mod query;
 pub mod registration;
+pub mod size;
 pub mod statement;
 pub mod target;
 pub mod wait_for;

@@ -4,36 +4,56 @@
 //! checks them at the end of each statement, unless the statement leaves its after-triggers to the
 //! query level around it, as the cascading actions of foreign keys do. [`query_level`] is that
 //! level, and [`Plan::write`] such a statement.
+//!
+//! Plans are kept for the session, each for the size of what its statement reads: a plan for few rows
+//! is a bad one for many. PostgreSQL makes a kept plan anew when what it depends on is altered.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::ffi::{CStr, CString};
+use std::rc::Rc;
 
 use pgrx::pg_sys;
 
 use crate::attempt::{Attempt, Raised};
+use crate::size::Size;
+
+/// More plans than this are not kept. A Butler's batch has about three hundred statements.
+const MOST: usize = 2000;
+
+thread_local! {
+    static KEPT: RefCell<HashMap<Size, HashMap<String, Rc<Plan>>>> = RefCell::default();
+}
 
 /// A prepared statement that outlives the SPI connection it was made in.
 pub struct Plan {
     raw: pg_sys::SPIPlanPtr,
+    argument_types: Vec<pg_sys::Oid>,
 }
 
 impl Plan {
-    /// Prepares a statement that is run once: it is planned for its arguments. Must be called with SPI
+    /// The plan that the session keeps for statements of this text and size. Must be called with SPI
+    /// connected.
+    pub fn kept(sql: &str, argument_types: &[pg_sys::Oid], size: Size) -> Result<Rc<Self>, Raised> {
+        let kept = KEPT.with_borrow(|kept| kept.get(&size).and_then(|kept| kept.get(sql).cloned()));
+        if let Some(plan) = kept
+            && plan.argument_types == argument_types
+        {
+            return Ok(plan);
+        }
+        let plan = Rc::new(Self::prepare(sql, argument_types)?);
+        KEPT.with_borrow_mut(|kept| {
+            if kept.values().map(HashMap::len).sum::<usize>() >= MOST {
+                kept.clear();
+            }
+            kept.entry(size).or_default().insert(sql.to_owned(), plan.clone());
+        });
+        Ok(plan)
+    }
+
+    /// Prepares a statement, which is planned once, whatever its arguments. Must be called with SPI
     /// connected.
     pub fn prepare(sql: &str, argument_types: &[pg_sys::Oid]) -> Result<Self, Raised> {
-        Self::prepare_with(sql, argument_types, 0)
-    }
-
-    /// Prepares a statement that is run again and again: it is planned once, whatever its arguments.
-    /// Must be called with SPI connected.
-    pub fn prepare_generic(sql: &str, argument_types: &[pg_sys::Oid]) -> Result<Self, Raised> {
-        Self::prepare_with(sql, argument_types, pg_sys::CURSOR_OPT_GENERIC_PLAN as i32)
-    }
-
-    fn prepare_with(
-        sql: &str,
-        argument_types: &[pg_sys::Oid],
-        options: i32,
-    ) -> Result<Self, Raised> {
         let source =
             CString::new(sql).map_err(|_| Raised::new("XX000", "a statement holds a zero byte"))?;
         let mut types = argument_types.to_vec();
@@ -43,14 +63,14 @@ impl Plan {
                 source.as_ptr(),
                 types.len() as i32,
                 types.as_mut_ptr(),
-                options,
+                pg_sys::CURSOR_OPT_GENERIC_PLAN as i32,
             )
         };
         // SAFETY: a plan that is not null has just been made, and nobody else knows it.
         if raw.is_null() || unsafe { pg_sys::SPI_keepplan(raw) } != 0 {
             return Err(Raised::new("XX000", format!("cannot prepare: {sql}")));
         }
-        Ok(Plan { raw })
+        Ok(Plan { raw, argument_types: types })
     }
 
     /// Runs the statement with a fresh snapshot, and leaves its after-triggers to the surrounding
@@ -80,6 +100,25 @@ impl Plan {
             pg_sys::SPI_freetuptable(rows);
             Ok(text)
         }
+    }
+
+    /// Runs the query with a fresh snapshot, and returns how many rows SPI has of it. `nulls` has a `n`
+    /// for each argument that is null. Must be called with SPI connected.
+    pub fn read(
+        &self,
+        arguments: &[pg_sys::Datum],
+        nulls: &[std::ffi::c_char],
+    ) -> Result<usize, Raised> {
+        let mut values = arguments.to_vec();
+        // SAFETY: the plan is alive, and there are as many values and nulls as it has arguments.
+        let status = unsafe {
+            pg_sys::SPI_execute_plan(self.raw, values.as_mut_ptr(), nulls.as_ptr(), false, 0)
+        };
+        if status < 0 {
+            return Err(Raised::new("XX000", format!("SPI_execute_plan answers {status}")));
+        }
+        // SAFETY: set by the call above.
+        Ok(unsafe { pg_sys::SPI_processed } as usize)
     }
 
     fn run(&self, arguments: &[pg_sys::Datum], fires_triggers: bool) -> Result<u64, Raised> {

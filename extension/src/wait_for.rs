@@ -188,7 +188,7 @@ impl Waiter {
             [pg_sys::TEXTOID, pg_sys::TEXTOID, pg_sys::INT4OID, pg_sys::INT8OID];
         let plan = match plan {
             Some(plan) => plan,
-            None => plan.insert(Plan::prepare_generic(SQL, &TYPES)?),
+            None => plan.insert(Plan::prepare(SQL, &TYPES)?),
         };
         let Event { source, topic, partition, offset } = &self.event;
         let text = |text: &String| text.as_str().into_datum().unwrap_or(Datum::null());

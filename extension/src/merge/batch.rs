@@ -14,6 +14,8 @@ use crate::attempt::{Attempt, Raised, attempt};
 use crate::description::describe;
 use crate::identity::as_table_owner;
 use crate::policy::{Fault, fault_of};
+use crate::query::query;
+use crate::size::Size;
 use crate::statement::Staging;
 use crate::statement::look::Which;
 use crate::statement::shape::Shape;
@@ -36,6 +38,8 @@ pub struct Part {
     /// What is expected to be stored of its rows. Unless it is anything, none of the keys that are
     /// written is expected to stand twice, and writing shows it.
     pub expected: Expected,
+    /// About how many rows there are, here and in the target.
+    pub size: Size,
     /// Whether it is known if a key stands twice.
     pub knows_keys: bool,
     /// Whether a key stands twice.
@@ -102,9 +106,8 @@ impl Part {
         Spi::connect_mut(|client| {
             let events: Vec<i32> = events.iter().copied().collect();
             let arguments = [batch_argument(batch), events.into()];
-            let removed =
-                client.update(self.staging().remove_events().as_str(), None, &arguments)?;
-            Ok(removed.first().get::<i64>(1)?.unwrap_or(0))
+            let removed = query(client, &self.staging().remove_events(), self.size, &arguments)?;
+            Ok(removed.first()?.get::<i64>(1)?.unwrap_or(0))
         })
     }
 
@@ -221,6 +224,12 @@ impl Batch {
         self.parts.iter().find_map(|part| part.target.missing_grant.as_deref())
     }
 
+    /// About how many rows there are of what a foreign key refers to, here and in its table.
+    pub fn parent_size(&self, foreign_key: &ForeignKey) -> Size {
+        let parent = foreign_key.parent();
+        self.part_of(parent).map_or_else(|| Size::of_table(parent), |part| part.size)
+    }
+
     /// Whether a row of this part may replace an earlier one of the same key in a set.
     pub fn is_replaceable(&self, part: &Part) -> bool {
         part.is_replaceable()
@@ -264,7 +273,8 @@ fn count_part(
     said: i64,
     rejected: &[i32],
 ) -> Result<Part, Raised> {
-    let mut part = counted(client, id, target, slot)?;
+    let size = Size::of(said.unsigned_abs()).and(Size::of_table(target.relation()));
+    let mut part = counted(client, id, target, slot, size)?;
     if part.rows != said {
         return Err(Raised::new(
             "FB002",
@@ -277,7 +287,7 @@ fn count_part(
     }
     if !rejected.is_empty() && part.rows > 0 {
         part.remove(id, &rejected.iter().copied().collect())?;
-        part = counted(client, id, part.target, slot)?;
+        part = counted(client, id, part.target, slot, size)?;
     }
     Ok(part)
 }
@@ -299,9 +309,9 @@ fn look_at_keys(id: u64, part: &mut Part) -> Result<(), Raised> {
 fn repeats_key(attempt: &Attempt, id: u64, part: &Part) -> Result<(bool, bool), Raised> {
     as_table_owner(attempt, part.target.owner(), || {
         Spi::connect_mut(|client| {
-            let mut answers_true = |sql: String| {
-                let row = client.update(sql.as_str(), None, &[batch_argument(id)])?.first();
-                Ok::<_, Raised>(row.get::<bool>(1)?.unwrap_or(false))
+            let answers_true = |sql: String| {
+                let rows = query(client, &sql, part.size, &[batch_argument(id)])?;
+                Ok::<_, Raised>(rows.first()?.get::<bool>(1)?.unwrap_or(false))
             };
             let repeats = answers_true(part.staging().repeats_key())?;
             let in_event = repeats && answers_true(part.staging().repeats_key_in_event())?;
@@ -310,9 +320,16 @@ fn repeats_key(attempt: &Attempt, id: u64, part: &Part) -> Result<(bool, bool), 
     })
 }
 
-fn counted(client: &mut SpiClient<'_>, id: u64, target: Target, slot: i32) -> Result<Part, Raised> {
+fn counted(
+    client: &SpiClient<'_>,
+    id: u64,
+    target: Target,
+    slot: i32,
+    size: Size,
+) -> Result<Part, Raised> {
     let staging = Staging { target: &target, slot, is_whole: true };
-    let row = client.update(staging.count().as_str(), None, &[batch_argument(id)])?.first();
+    let rows = query(client, &staging.count(), size, &[batch_argument(id)])?;
+    let row = rows.first()?;
     let rows = row.get::<i64>(1)?.unwrap_or(0);
     let deletes = row.get::<i64>(2)?.unwrap_or(0);
     let naming_all = row.get::<i64>(3)?.unwrap_or(0);
@@ -321,7 +338,7 @@ fn counted(client: &mut SpiClient<'_>, id: u64, target: Target, slot: i32) -> Re
     let given = match least {
         None => vec![None],
         Some(least) if naming_all == 0 && greatest.as_ref() == Some(&least) => vec![Some(least)],
-        Some(_) => shapes(client, id, &staging)?,
+        Some(_) => shapes(client, id, &staging, size)?,
     };
     let given_by_any =
         given.iter().cloned().collect::<Option<Vec<_>>>().map(|given| given.concat());
@@ -333,6 +350,7 @@ fn counted(client: &mut SpiClient<'_>, id: u64, target: Target, slot: i32) -> Re
         given,
         given_by_any,
         expected: Expected::Anything,
+        size,
         knows_keys: false,
         repeats_key: false,
         repeats_key_in_event: false,
@@ -344,10 +362,11 @@ fn counted(client: &mut SpiClient<'_>, id: u64, target: Target, slot: i32) -> Re
 
 /// The sets of columns that rows name; none stands for all.
 fn shapes(
-    client: &mut SpiClient<'_>,
+    client: &SpiClient<'_>,
     id: u64,
     staging: &Staging,
+    size: Size,
 ) -> Result<Vec<Option<Vec<i16>>>, Raised> {
-    let tuples = client.update(staging.shapes().as_str(), None, &[batch_argument(id)])?;
-    tuples.map(|tuple| Ok(tuple.get::<Vec<i16>>(1)?)).collect()
+    let rows = query(client, &staging.shapes(), size, &[batch_argument(id)])?;
+    rows.iter().map(|row| row.get::<Vec<i16>>(1)).collect()
 }

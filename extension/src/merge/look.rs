@@ -13,6 +13,8 @@ use super::judge::{Duplicate, Finding, Findings, Orphan};
 use super::stored::{Staged, Stored};
 use crate::attempt::{Attempt, Raised};
 use crate::identity::as_table_owner;
+use crate::query::query;
+use crate::size::Size;
 use crate::statement::look::{Look, Referring, Violation, Which};
 use crate::statement::shape::Shape;
 use crate::target::{ForeignKey, Policy};
@@ -164,8 +166,8 @@ impl Looker<'_> {
         let shape = self.part.shape();
         Spi::connect_mut(|client| {
             let sql = self.look(&shape).has_others();
-            let row = client.update(sql.as_str(), None, &self.arguments())?.first();
-            Ok(row.get::<bool>(1)?.unwrap_or(true))
+            let rows = query(client, &sql, self.part.size, &self.arguments())?;
+            Ok(rows.first()?.get::<bool>(1)?.unwrap_or(true))
         })
     }
 
@@ -217,7 +219,8 @@ impl Looker<'_> {
     ) -> Result<(Stored, Option<i32>, Violating), Raised> {
         Spi::connect_mut(|client| {
             let sql = look.violations(kinds);
-            let row = client.update(sql.as_str(), None, &self.arguments())?.first();
+            let rows = query(client, &sql, self.part.size, &self.arguments())?;
+            let row = rows.first()?;
             let places = |column| {
                 Ok::<_, Raised>(row.get::<Vec<ItemPointerData>>(column)?.unwrap_or_default())
             };
@@ -252,7 +255,8 @@ impl Looker<'_> {
         if events.is_empty() {
             return Ok(HashMap::new());
         }
-        let names = self.triples::<String>(&look.differing_columns(), Some(&events))?;
+        let names =
+            self.triples::<String>(&look.differing_columns(), self.part.size, Some(&events))?;
         Ok(names.into_iter().map(|(event, row, names)| ((event, row), names)).collect())
     }
 
@@ -260,7 +264,7 @@ impl Looker<'_> {
         let shape = self.part.shape();
         let look = self.close_look(&shape);
         for unique in &self.part.target.uniques {
-            let duplicates = self.triples::<i64>(&look.duplicates(unique), None)?;
+            let duplicates = self.triples::<i64>(&look.duplicates(unique), self.part.size, None)?;
             self.note_unclear(!duplicates.is_empty(), findings);
             for (event, row, value) in duplicates {
                 findings.duplicates.push(Duplicate {
@@ -288,6 +292,11 @@ impl Looker<'_> {
         (parent.rows > parent.deletes).then_some(parent)
     }
 
+    /// The size of statements that compare the part's rows with what they refer to.
+    fn size_with(&self, foreign_key: &ForeignKey) -> Size {
+        self.part.size.and(self.batch.parent_size(foreign_key))
+    }
+
     /// Whether a row refers to what neither is stored nor given in time.
     fn has_orphans(&self) -> Result<bool, Raised> {
         let shape = self.part.shape();
@@ -299,7 +308,9 @@ impl Looker<'_> {
                 continue;
             }
             let staging = parent.map(|parent| parent.staging_of(self.run));
-            if self.count(&look.count_orphans(foreign_key, staging))? > 0 {
+            if self.count(&look.count_orphans(foreign_key, staging), self.size_with(foreign_key))?
+                > 0
+            {
                 return Ok(true);
             }
         }
@@ -312,7 +323,8 @@ impl Looker<'_> {
         for (number, foreign_key) in self.foreign_keys() {
             let parent = self.staged_parents(foreign_key);
             let staging = parent.map(|parent| parent.staging_of(self.run));
-            let found = self.triples::<i32>(&look.orphans(foreign_key, staging), None)?;
+            let sql = look.orphans(foreign_key, staging);
+            let found = self.triples::<i32>(&sql, self.size_with(foreign_key), None)?;
             self.note_unclear(!found.is_empty(), findings);
             for (event, row, _) in found {
                 findings.add_orphan(Orphan {
@@ -335,10 +347,11 @@ impl Looker<'_> {
         for (number, foreign_key) in self.foreign_keys() {
             let Some(parent) = self.staged_parents(foreign_key) else { continue };
             let staging = parent.staging_of(self.run);
+            let size = self.size_with(foreign_key);
             let referring = if parents.is_some() { Referring::ToEvents } else { Referring::All };
             let sql = look.staged_parents(foreign_key, staging, referring);
             let children: BTreeSet<_> = self
-                .triples::<i32>(&sql, parents)?
+                .triples::<i32>(&sql, size, parents)?
                 .into_iter()
                 .filter(|(event, _, parent)| parent <= event)
                 .map(|(event, row, _)| (event, row))
@@ -349,7 +362,7 @@ impl Looker<'_> {
             self.note_unclear(true, findings);
             let events: Vec<i32> = children.iter().map(|(event, _)| *event).collect();
             let sql = look.staged_parents(foreign_key, staging, Referring::OfEvents);
-            let all = self.triples::<i32>(&sql, Some(&events))?;
+            let all = self.triples::<i32>(&sql, size, Some(&events))?;
             for givers in all.chunk_by(|one, next| (one.0, one.1) == (next.0, next.1)) {
                 let Some((event, row, _)) = givers.first() else { continue };
                 if children.contains(&(*event, *row)) {
@@ -366,10 +379,10 @@ impl Looker<'_> {
         Ok(())
     }
 
-    fn count(&self, sql: &str) -> Result<i64, Raised> {
+    fn count(&self, sql: &str, size: Size) -> Result<i64, Raised> {
         Spi::connect_mut(|client| {
-            let row = client.update(sql, None, &self.arguments())?.first();
-            Ok(row.get::<i64>(1)?.unwrap_or(0))
+            let rows = query(client, sql, size, &self.arguments())?;
+            Ok(rows.first()?.get::<i64>(1)?.unwrap_or(0))
         })
     }
 
@@ -377,13 +390,14 @@ impl Looker<'_> {
     fn triples<T: FromDatum + IntoDatum + Default>(
         &self,
         sql: &str,
+        size: Size,
         events: Option<&[i32]>,
     ) -> Result<Vec<(i32, i32, T)>, Raised> {
         let mut arguments = self.arguments();
         arguments.extend(events.map(|events| DatumWithOid::from(events.to_vec())));
         Spi::connect_mut(|client| {
             let mut triples = Vec::new();
-            for tuple in client.update(sql, None, &arguments)? {
+            for tuple in query(client, sql, size, &arguments)?.iter() {
                 let number =
                     |column| Ok::<_, Raised>(tuple.get::<i32>(column)?.unwrap_or_default());
                 triples.push((number(1)?, number(2)?, tuple.get::<T>(3)?.unwrap_or_default()));

@@ -14,6 +14,7 @@ use super::walk::Walk;
 use crate::attempt::{Attempt, Raised, attempt};
 use crate::failpoint;
 use crate::identity::as_table_owner;
+use crate::query::query;
 
 /// How many events are walked first where a run turns out to move unique values.
 const FIRST_STRETCH: i32 = 64;
@@ -217,7 +218,8 @@ fn read_rows(batch: &Batch, part: usize, rows: &mut Vec<StagedRow>) -> Result<()
     Spi::connect_mut(|client| {
         let has_keys = !batch.parts[part].has_bad_key;
         let sql = batch.parts[part].staging().row_places(has_keys);
-        for tuple in client.update(sql.as_str(), None, &[batch_argument(batch.id)])? {
+        let size = batch.parts[part].size;
+        for tuple in query(client, &sql, size, &[batch_argument(batch.id)])?.iter() {
             let unplaced = || Raised::new("XX000", "a staged row without a place");
             rows.push(StagedRow {
                 event: tuple.get::<i32>(1)?.ok_or_else(unplaced)?,

@@ -20,6 +20,8 @@ use crate::identity::as_table_owner;
 use crate::left_out::{self, leaving_out};
 use crate::plan::{Plan, by_key, query_level};
 use crate::policy::{Fault, fault_of};
+use crate::query::query;
+use crate::size::Size;
 use crate::statement::Staging;
 use crate::statement::set::Taken;
 use crate::statement::shape::Shape;
@@ -396,7 +398,10 @@ impl Writer<'_> {
         let staging = self.part.staging_of(self.run);
         for foreign_key in self.set_based() {
             let sql = staging.misses_parents(foreign_key, taken, self.just_written(foreign_key));
-            if !failpoint::is_mutant("unchecked_references") && self.answers_true(&sql, places)? {
+            let size = self.part.size.and(self.batch.parent_size(foreign_key));
+            if !failpoint::is_mutant("unchecked_references")
+                && self.answers_true(&sql, size, places)?
+            {
                 return Err(stale());
             }
             checked.push(foreign_key.constraint());
@@ -428,7 +433,10 @@ impl Writer<'_> {
         let staging = self.part.staging_of(self.run);
         let taken = if expected == self.stored.upserts { Taken::All } else { Taken::These };
         let is_locked = self.locks_before_update();
-        if is_locked && self.answers_true(&staging.lock_differing(&shape, taken), differing)? {
+        let size = self.part.size;
+        if is_locked
+            && self.answers_true(&staging.lock_differing(&shape, taken), size, differing)?
+        {
             return Err(stale());
         }
         let checked = if is_locked { self.check_references(taken, differing)? } else { Vec::new() };
@@ -482,7 +490,7 @@ impl Writer<'_> {
         Spi::connect_mut(|_| {
             let types = [pg_sys::XID8OID, pg_sys::INT4OID, pg_sys::INT4OID, pg_sys::TIDARRAYOID];
             let places = places.to_vec().into_datum();
-            Plan::prepare(sql, &types)?.write(&[
+            Plan::kept(sql, &types, self.part.size)?.write(&[
                 Datum::from(self.batch.id),
                 Datum::from(self.run.first),
                 Datum::from(self.run.last),
@@ -501,12 +509,17 @@ impl Writer<'_> {
         leaving_out(sql, self.part.target.relation(), checked, || self.run(sql, places))
     }
 
-    fn answers_true(&self, sql: &str, places: &[ItemPointerData]) -> Result<bool, Raised> {
+    fn answers_true(
+        &self,
+        sql: &str,
+        size: Size,
+        places: &[ItemPointerData],
+    ) -> Result<bool, Raised> {
         Spi::connect_mut(|client| {
             let mut arguments = Vec::from(run_arguments(self.batch, self.run));
             arguments.push(places.to_vec().into());
-            let row = client.update(sql, None, &arguments)?.first();
-            Ok(row.get::<bool>(1)?.unwrap_or(false))
+            let rows = query(client, sql, size, &arguments)?;
+            Ok(rows.first()?.get::<bool>(1)?.unwrap_or(false))
         })
     }
 }

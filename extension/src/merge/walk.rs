@@ -6,6 +6,7 @@
 //! many good events nor many bad ones need many subtransactions.
 
 use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
 
 use pgrx::pg_sys::{self, Datum};
 use pgrx::prelude::*;
@@ -38,11 +39,11 @@ enum RowOutcome {
 
 /// The prepared statements for rows that ask for the same thing.
 struct RowStatements {
-    differing_columns: Option<Plan>,
-    update: Option<Plan>,
-    insert: Option<Plan>,
-    deleted_key: Option<Plan>,
-    delete: Option<Plan>,
+    differing_columns: Option<Rc<Plan>>,
+    update: Option<Rc<Plan>>,
+    insert: Option<Rc<Plan>>,
+    deleted_key: Option<Rc<Plan>>,
+    delete: Option<Rc<Plan>>,
 }
 
 /// Applies events of a batch one by one.
@@ -252,7 +253,7 @@ impl<'a> Walk<'a> {
 impl RowStatements {
     fn prepare(part: &Part, row: &StagedRow) -> Result<Self, Raised> {
         let staging = part.staging();
-        let prepare = |sql: String| Plan::prepare_generic(&sql, &[pg_sys::TIDOID]).map(Some);
+        let prepare = |sql: String| Plan::kept(&sql, &[pg_sys::TIDOID], part.size).map(Some);
         let nothing = RowStatements {
             differing_columns: None,
             update: None,
