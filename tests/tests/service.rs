@@ -97,7 +97,13 @@ async fn metrics_count_what_was_done() -> Result<()> {
         let seconds = get("forebay_step_seconds_sum", &labels)?;
         ensure!((0.0..120.0).contains(&seconds), "{step}: {seconds} s");
     }
-    ensure!(get("forebay_step_seconds_sum", &[("step", "merge")])? > 0.0);
+    let merge = get("forebay_step_seconds_sum", &[("step", "merge")])?;
+    let parts = get("forebay_merge_part_seconds_sum", &[])?;
+    ensure!(0.0 < parts && parts < merge, "{parts} s of {merge} s");
+    for part in ["count", "look", "write"] {
+        let labels = [("part", part)];
+        assert_eq!(get("forebay_merge_part_seconds_count", &labels)?, batches, "{part}");
+    }
 
     for (partition, next_offset) in [("0", 4.0), ("1", 3.0)] {
         let labels = [("topic", service.topic.name()), ("partition", partition)];

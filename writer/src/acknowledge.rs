@@ -113,6 +113,9 @@ fn count(metrics: &Metrics, batch: &EventBatch, spent: Spent, committed: &Commit
     ] {
         metrics.step_seconds.with_label_values(&[step]).observe(time.as_secs_f64());
     }
+    for (part, seconds) in &committed.answer.seconds {
+        metrics.merge_part_seconds.with_label_values(&[part.as_str()]).observe(*seconds);
+    }
 }
 
 fn log(metrics: &Metrics, batch: &EventBatch, spent: Spent, committed: &Committed) {

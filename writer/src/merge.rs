@@ -27,7 +27,7 @@ pub struct MergeAnswer {
     pub targets: Vec<TargetOutcome>,
     /// Events that it refused.
     pub rejected: Vec<Refused>,
-    /// Time per step, in seconds.
+    /// Time per part, in seconds.
     #[serde(default)]
     pub seconds: BTreeMap<String, f64>,
 }

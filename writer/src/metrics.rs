@@ -29,6 +29,8 @@ pub const BATCH_ROWS: &str = "forebay_batch_rows";
 pub const BATCH_BYTES: &str = "forebay_batch_bytes";
 /// Seconds per step of a batch.
 pub const STEP_SECONDS: &str = "forebay_step_seconds";
+/// Seconds per part of a merge.
+pub const MERGE_PART_SECONDS: &str = "forebay_merge_part_seconds";
 /// Merges by the path that they took.
 pub const MERGES_TOTAL: &str = "forebay_merges_total";
 /// Subtransactions that merges needed.
@@ -105,6 +107,8 @@ pub struct Metrics {
     pub batch_bytes: Histogram,
     /// Labels: step.
     pub step_seconds: HistogramVec,
+    /// Labels: part (`count`, `look`, `write`).
+    pub merge_part_seconds: HistogramVec,
     /// Labels: path (`set`, `walk`).
     pub merges: IntCounterVec,
     /// Subtransactions of merges.
@@ -190,6 +194,11 @@ impl Metrics {
             batch_rows: add.histogram(BATCH_ROWS, "Rows per batch", 1.0, 4.0, 11)?,
             batch_bytes: add.histogram(BATCH_BYTES, "Bytes per batch", 1024.0, 4.0, 11)?,
             step_seconds: add.histograms(STEP_SECONDS, "Time per step of a batch", "step")?,
+            merge_part_seconds: add.histograms(
+                MERGE_PART_SECONDS,
+                "Time per part of a merge",
+                "part",
+            )?,
             merges: add.counters(MERGES_TOTAL, "Merges by path", &["path"])?,
             subtransactions: add.counter(SUBTRANSACTIONS_TOTAL, "Subtransactions of merges")?,
             retries: add.counters(RETRIES_TOTAL, "Batches tried again", &["sqlstate"])?,
