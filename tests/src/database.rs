@@ -5,9 +5,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use tokio_postgres::Client;
 
-use crate::{
-    Endpoint, Stack, endpoint::SUPERUSER, postgres, process, progress, stack::unique, wait,
-};
+use crate::{Endpoint, Stack, postgres, process, progress, stack::unique, wait};
 
 /// A fresh database with the extension, and a login role for a writer. It stays until the stack
 /// goes.
@@ -71,13 +69,14 @@ impl Database {
         Self::create_of(primary, replica, name.to_owned(), "template1").await
     }
 
-    /// A copy of a database of a private primary to which nobody is connected, as it is.
+    /// A copy with exactly this name of a database of a private primary to which nobody is
+    /// connected, as it is.
     ///
     /// # Errors
     ///
     /// If it can't be made.
-    pub async fn copy_on(primary: &Endpoint, prefix: &str, template: &str) -> Result<Self> {
-        Self::create_of(primary, None, unique(prefix), template).await
+    pub async fn copy_on(primary: &Endpoint, name: &str, template: &str) -> Result<Self> {
+        Self::create_of(primary, None, name.to_owned(), template).await
     }
 
     /// A copy of a database of the shared stack to which nobody is connected, with
@@ -99,9 +98,14 @@ impl Database {
         name: String,
         template: &str,
     ) -> Result<Self> {
-        let writer_role = format!("{name}_writer");
         let client = primary.connect("postgres").await?;
-        client.batch_execute(&format!("create role {writer_role} login")).await?;
+        let writer_role = if primary.is_named() {
+            primary.user().to_owned()
+        } else {
+            let role = format!("{name}_writer");
+            client.batch_execute(&format!("create role {role} login")).await?;
+            role
+        };
         client.batch_execute(&format!("create database {name} template {template}")).await?;
         let client = primary.connect(&name).await?;
         Ok(Self { name, writer_role, primary: primary.clone(), replica: replica.cloned(), client })
@@ -114,6 +118,9 @@ impl Database {
     /// If the server has no extension to make.
     pub async fn create_extension(&mut self) -> Result<()> {
         self.client.batch_execute("create extension forebay").await.context("create extension")?;
+        if self.primary.is_named() {
+            return Ok(());
+        }
         let grant = format!("grant forebay_writer to {}", self.writer_role);
         self.client.batch_execute(&grant).await.context("grant forebay_writer")
     }
@@ -126,7 +133,7 @@ impl Database {
     pub async fn load(&self, file: &Path) -> Result<()> {
         let mut psql = postgres::client_command("psql")?;
         psql.args(["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "--dbname"]);
-        psql.arg(self.primary.dsn(&self.name, SUPERUSER)).arg("--file").arg(file);
+        psql.arg(self.primary.superuser_dsn(&self.name)).arg("--file").arg(file);
         tokio::task::spawn_blocking(|| process::run("psql", psql)).await?.map(drop)
     }
 
@@ -148,7 +155,8 @@ impl Database {
         &self.name
     }
 
-    /// The login role of its writer, a member of `forebay_writer` and of nothing else.
+    /// The login role of its writer, a member of `forebay_writer` and of nothing else. On a server
+    /// that a person named, it is the one that he named.
     #[must_use]
     pub fn writer_role(&self) -> &str {
         &self.writer_role

@@ -87,7 +87,7 @@ impl Postgres {
     ) -> Result<Self> {
         let mut server = Self::new(scratch, name)?;
         let mut backup = server.command("pg_basebackup")?;
-        backup.arg("-D").arg(&server.directory).args(["-d", &primary.dsn("postgres", SUPERUSER)]);
+        backup.arg("-D").arg(&server.directory).args(["-d", &primary.superuser_dsn("postgres")]);
         backup.args(["--write-recovery-conf", "--wal-method=stream", "--checkpoint=fast"]);
         backup.args(["--create-slot", "--slot", name, "--no-sync"]);
         process::run("pg_basebackup", backup)?;
@@ -100,7 +100,7 @@ impl Postgres {
         let directory = account::make_directory(&scratch.join(name))?;
         // PostgreSQL does not start in a directory that others can read.
         fs::set_permissions(&directory, fs::Permissions::from_mode(0o700))?;
-        let endpoint = Endpoint { port: port::free()? };
+        let endpoint = Endpoint::own(port::free()?);
         Ok(Self { name: name.to_owned(), directory, endpoint, process: None })
     }
 

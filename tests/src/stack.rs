@@ -51,8 +51,8 @@ impl Stack {
     /// If there is none.
     pub fn from_env() -> Result<Self> {
         let stack = Self {
-            primary: Endpoint { port: variable(variable::PRIMARY)?.parse()? },
-            replica: Endpoint { port: variable(variable::REPLICA)?.parse()? },
+            primary: Endpoint::own(variable(variable::PRIMARY)?.parse()?),
+            replica: Endpoint::own(variable(variable::REPLICA)?.parse()?),
             kafka: variable(variable::KAFKA)?,
             scratch: variable(variable::SCRATCH)?.into(),
         };

@@ -16,6 +16,9 @@ use crate::{stack::unique, wait};
 /// How long the broker is given for one answer.
 const ANSWER: Duration = Duration::from_secs(5);
 
+/// As many replicas as the broker's own default says.
+const REPLICATION: TopicReplication<'static> = TopicReplication::Fixed(-1);
+
 /// A topic. It stays until the stack goes, or it is [deleted](Self::delete).
 #[derive(Clone, Debug)]
 pub struct Topic {
@@ -44,7 +47,7 @@ impl Topic {
         partitions: i32,
         settings: &[(&str, &str)],
     ) -> Result<Self> {
-        let mut topic = NewTopic::new(name, partitions, TopicReplication::Fixed(1));
+        let mut topic = NewTopic::new(name, partitions, REPLICATION);
         for (key, value) in settings {
             topic = topic.set(key, value);
         }

@@ -155,7 +155,7 @@ async fn the_check_tells_all_problems_at_once() -> Result<()> {
     let dsn = |endpoint: &forebay_tests::Endpoint, name: &str| {
         format!("{} password={SECRET}", endpoint.dsn(name, "postgres"))
     };
-    let nobody = forebay_tests::Endpoint { port: port::free()? };
+    let nobody = forebay_tests::Endpoint::own(port::free()?);
     let config = WriterConfig::new(&stack, &empty, SOURCE, &topic)
         .flat("public.t")
         .set("source.topics", vec!["never_made_a".to_owned(), "never_made_b".to_owned()])
