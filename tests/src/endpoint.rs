@@ -56,7 +56,9 @@ impl Endpoint {
         login.ssl_mode(given.get_ssl_mode());
         ensure!(given == login, "more parameters than are known: {PARAMETERS}");
         ensure!(given.get_ssl_mode() != SslMode::Require, "TLS is not known: {PARAMETERS}");
-        login.port(port);
+        if given.get_ports().is_empty() {
+            login.port(port);
+        }
         Ok(Self { port, is_named: true, login })
     }
 
@@ -149,6 +151,8 @@ mod tests {
         assert_eq!(server.superuser_dsn("d"), dsn);
         assert_eq!(server.dsn("d", "other"), "host=db.example port=5432 dbname=d user=other");
         assert!(!format!("{server:?}").contains("a'b c"));
+        let same = r"host=db.example port=5432 user=me password='a\'b c'";
+        assert_eq!(Endpoint::named(same).unwrap(), server);
         assert!(server.is_named() && !Endpoint::own(1).is_named());
     }
 

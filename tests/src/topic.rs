@@ -1,13 +1,14 @@
 //! A test's own topic.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use rdkafka::{
     ClientConfig,
     admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication},
     client::DefaultClientContext,
     consumer::{BaseConsumer, Consumer},
+    error::RDKafkaErrorCode,
     topic_partition_list::{Offset, TopicPartitionList},
 };
 
@@ -58,6 +59,12 @@ impl Topic {
         let topic = Self { name: name.to_owned(), partitions };
         topic.wait_until_led(kafka).await?;
         Ok(topic)
+    }
+
+    /// A topic that is there, and has so many partitions.
+    #[must_use]
+    pub fn existing(name: &str, partitions: i32) -> Self {
+        Self { name: name.to_owned(), partitions }
     }
 
     /// A new partition takes requests only when its leader knows that it is that.
@@ -151,6 +158,58 @@ impl Topic {
         })
         .await
     }
+}
+
+/// The names of all topics that the broker knows.
+///
+/// # Errors
+///
+/// If it does not say.
+pub async fn names(kafka: &str) -> Result<BTreeSet<String>> {
+    let admin = admin(kafka)?;
+    let ask = move || {
+        admin
+            .inner()
+            .fetch_metadata(None, ANSWER)
+            .map(|metadata| metadata.topics().iter().map(|topic| topic.name().to_owned()).collect())
+    };
+    tokio::task::spawn_blocking(ask).await?.with_context(|| format!("ask {kafka} for its topics"))
+}
+
+/// The names of all consumer groups that the broker knows.
+///
+/// # Errors
+///
+/// If it does not say.
+pub async fn groups(kafka: &str) -> Result<BTreeSet<String>> {
+    let admin = admin(kafka)?;
+    let ask = move || {
+        admin
+            .inner()
+            .fetch_group_list(None, ANSWER)
+            .map(|list| list.groups().iter().map(|group| group.name().to_owned()).collect())
+    };
+    tokio::task::spawn_blocking(ask).await?.with_context(|| format!("ask {kafka} for its groups"))
+}
+
+/// Deletes a consumer group, if there is such: as soon as it has no member any more.
+///
+/// # Errors
+///
+/// If the broker refuses it.
+pub async fn delete_group(kafka: &str, name: &str) -> Result<()> {
+    let admin = &admin(kafka)?;
+    wait::until(format!("group {name} to go"), || async move {
+        for group in admin.delete_groups(&[name], &options()).await? {
+            match group {
+                Ok(_) | Err((_, RDKafkaErrorCode::GroupIdNotFound)) => return Ok(Some(())),
+                Err((_, RDKafkaErrorCode::NonEmptyGroup)) => {}
+                Err((_, code)) => bail!("delete group {name}: {code}"),
+            }
+        }
+        Ok(None)
+    })
+    .await
 }
 
 fn admin(kafka: &str) -> Result<AdminClient<DefaultClientContext>> {

@@ -68,6 +68,14 @@ impl Writer {
         &self.output
     }
 
+    /// The end of what it has written, for a message: all of it is there if it has ended.
+    pub async fn last_words(&mut self) -> String {
+        if matches!(self.process.exit_status(), Ok(Some(_))) {
+            self.output.ended().await;
+        }
+        self.output.tail()
+    }
+
     /// Its configuration file.
     #[must_use]
     pub fn config_file(&self) -> &Path {

@@ -51,6 +51,12 @@ impl Output {
         self.lines.borrow().clone()
     }
 
+    /// Waits until the writer has ended, and no more is to come.
+    pub async fn ended(&self) {
+        let mut lines = self.lines.clone();
+        while lines.changed().await.is_ok() {}
+    }
+
     /// The last lines, for a message.
     #[must_use]
     pub fn tail(&self) -> String {

@@ -1,89 +1,108 @@
 //! When a system that says nothing has written its first row, and its last.
 
-use std::{collections::BTreeMap, time::SystemTime};
+use std::collections::BTreeMap;
 
 use anyhow::Result;
 use forebay_tests::Database;
-use tokio_postgres::{Client, Statement};
+use tokio_postgres::{Client, Statement, types::ToSql};
 
-use crate::{row::Row, stream::Stream};
+use crate::{row::Row, stream::Stream, table::Table, value::Value};
 
 /// The first and the last row of each partition of a topic. Who reads partitions in their order
-/// has begun when a first row is there, and is done when all last ones are.
+/// has begun when the key of a first row is there, and is done when all last ones are.
 pub struct Ends {
-    first: Rows,
-    last: Rows,
+    first: Vec<Row>,
+    last: Vec<Row>,
 }
 
 impl Ends {
-    pub fn of(stream: Stream, events: u64) -> Self {
+    pub fn of(stream: &Stream, events: u64) -> Self {
         let (mut first, mut last) = (BTreeMap::new(), BTreeMap::new());
         for row in stream.rows(events) {
-            let partition = row.sensor % stream.partitions();
-            first.entry(partition).or_insert_with(|| row.clone());
+            let partition = stream.partition(row);
+            first.entry(partition).or_insert(row);
             last.insert(partition, row);
         }
-        Self { first: Rows::of(&first), last: Rows::of(&last) }
-    }
-}
-
-/// Rows, column by column.
-struct Rows {
-    sensors: Vec<i32>,
-    times: Vec<SystemTime>,
-    values: Vec<f64>,
-}
-
-impl Rows {
-    fn of(rows: &BTreeMap<i32, Row>) -> Self {
-        Self {
-            sensors: rows.values().map(|row| row.sensor).collect(),
-            times: rows.values().map(Row::ts).collect(),
-            values: rows.values().map(|row| row.value).collect(),
-        }
+        Self { first: first.into_values().collect(), last: last.into_values().collect() }
     }
 }
 
 /// A look at the table.
-pub struct Arrival<'a> {
-    ends: &'a Ends,
+pub struct Arrival {
     client: Client,
-    statement: Statement,
     /// The first transaction that counts.
-    first: i64,
+    since: i64,
+    begun: Look,
+    complete: Look,
 }
 
-impl<'a> Arrival<'a> {
+impl Arrival {
     /// Only what is written from now on counts.
-    pub async fn expect(database: &Database, ends: &'a Ends) -> Result<Self> {
+    pub async fn expect(database: &Database, table: &Table, ends: &Ends) -> Result<Self> {
         let client = database.connect_primary().await?;
         // A few probes of the key, whatever the planner knows of a table that grows.
         let probe = "set enable_seqscan = off; set enable_hashjoin = off; \
                      set enable_mergejoin = off; set enable_bitmapscan = off";
         client.batch_execute(probe).await?;
-        let statement = "select count(*) from unnest($1::int4[], $2::timestamptz[], $3::float8[]) \
-                         as last (sensor, ts, value) join sensor using (sensor, ts, value) \
-                         where sensor.xmin::text::int8 >= $4";
-        let statement = client.prepare(statement).await?;
-        let first = "select pg_snapshot_xmax(pg_current_snapshot())::text::int8";
-        let first = client.query_one(first, &[]).await?.get(0);
-        Ok(Self { ends, client, statement, first })
+        let since = "select pg_snapshot_xmax(pg_current_snapshot())::text::int8";
+        let since = client.query_one(since, &[]).await?.get(0);
+        let begun = Look::prepare(&client, table, table.key_places(), &ends.first).await?;
+        let all = (0..table.columns.len()).collect();
+        let complete = Look::prepare(&client, table, all, &ends.last).await?;
+        Ok(Self { client, since, begun, complete })
     }
 
     /// Whether the first batch is there.
     pub async fn has_begun(&self) -> Result<bool> {
-        Ok(self.count(&self.ends.first).await? > 0)
+        Ok(self.begun.count(&self.client, self.since).await? > 0)
     }
 
     /// Whether all rows are there.
     pub async fn is_complete(&self) -> Result<bool> {
-        Ok(self.count(&self.ends.last).await? == i64::try_from(self.ends.last.sensors.len())?)
+        let count = self.complete.count(&self.client, self.since).await?;
+        Ok(count == self.complete.rows)
+    }
+}
+
+/// A look for some rows by some columns.
+struct Look {
+    rows: usize,
+    /// Column by column.
+    values: Vec<Vec<Value>>,
+    statement: Statement,
+}
+
+impl Look {
+    async fn prepare(
+        client: &Client,
+        table: &Table,
+        places: Vec<usize>,
+        rows: &[Row],
+    ) -> Result<Self> {
+        let columns: Vec<_> = places.iter().map(|place| &table.columns[*place]).collect();
+        let names: Vec<_> = columns.iter().map(|column| column.name.as_str()).collect();
+        let arrays: Vec<_> = (1..)
+            .zip(&columns)
+            .map(|(number, column)| format!("${number}::{}[]", column.kind.sql().name()))
+            .collect();
+        let (names, arrays, last) = (names.join(", "), arrays.join(", "), columns.len() + 1);
+        let name = &table.name;
+        let sql = format!(
+            "select count(*) from unnest({arrays}) as expected ({names}) \
+             join {name} using ({names}) where {name}.xmin::text::int8 >= ${last}::int8"
+        );
+        let statement = client.prepare(&sql).await?;
+        let whole: Vec<_> = rows.iter().map(|row| table.values(*row)).collect();
+        let column = |place: &usize| whole.iter().map(|row| row[*place].clone()).collect();
+        let values = places.iter().map(column).collect();
+        Ok(Self { rows: rows.len(), values, statement })
     }
 
-    async fn count(&self, rows: &Rows) -> Result<i64> {
-        let Rows { sensors, times, values } = rows;
-        let row =
-            self.client.query_one(&self.statement, &[sensors, times, values, &self.first]).await?;
-        Ok(row.get(0))
+    async fn count(&self, client: &Client, since: i64) -> Result<usize> {
+        let mut parameters: Vec<&(dyn ToSql + Sync)> = Vec::new();
+        parameters.extend(self.values.iter().map(|values| values as &(dyn ToSql + Sync)));
+        parameters.push(&since);
+        let row = client.query_one(&self.statement, &parameters).await?;
+        Ok(usize::try_from(row.get::<_, i64>(0))?)
     }
 }

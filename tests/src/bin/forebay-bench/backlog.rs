@@ -2,17 +2,19 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
-use forebay_tests::{Topic, Writer, WriterConfig, memory, stack::unique};
-use serde::Serialize;
+use anyhow::{Result, bail, ensure};
+use forebay_tests::{Database, Writer, memory};
+use serde::{Deserialize, Serialize};
 use tokio::time::interval;
 
 use crate::{
-    Surroundings, goal,
+    Bench, goal,
     plot::{Bar, Group, Plot},
     preload, report,
+    row::MAX_ROWS,
+    scenario::{Known, Scenario, rows_per_commit},
     stream::Stream,
-    system::BATCH_ROWS,
+    system::{Assignment, explained},
 };
 
 /// How often the memory is looked at.
@@ -20,7 +22,33 @@ const LOOK: Duration = Duration::from_millis(100);
 
 const TENTHS: usize = 10;
 
-const MOST_MEMORY_MIB: f64 = 64.0;
+/// A file of the kind `backlog`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    #[serde(rename = "kind")]
+    _kind: Known,
+    description: String,
+    events: u64,
+    /// Of the writer, in MiB.
+    most_mib: f64,
+    #[serde(default = "rows_per_commit")]
+    rows_per_commit: u64,
+    pub stream: Stream,
+    /// More of the writer's configuration.
+    #[serde(default)]
+    writer: toml::Table,
+}
+
+impl Settings {
+    pub fn check(&self) -> Result<()> {
+        let range = 1..=MAX_ROWS;
+        ensure!(range.contains(&self.events), "events: not in {range:?}");
+        ensure!(self.rows_per_commit > 0, "rows_per_commit is 0");
+        ensure!(self.stream.is_plain(), "stream: a backlog has each key once, and no bad event");
+        Ok(())
+    }
+}
 
 #[derive(Debug, Serialize)]
 struct Backlog {
@@ -31,41 +59,51 @@ struct Backlog {
     rss_mib: Vec<f64>,
 }
 
-/// Fills a topic with so many events, and has one worker merge them.
-pub async fn run(around: &Surroundings, events: u64) -> Result<()> {
-    let (source, stream, kafka) = (unique("backlog"), Stream::Plain, around.kafka());
-    let sql = around.database.primary();
-    sql.batch_execute(&stream.table().create()).await?;
-    sql.batch_execute("select forebay.add_target('sensor'); checkpoint").await?;
-    let topic = Topic::create_with(&kafka, &source, stream.partitions(), &[]).await?;
-    let (servers, to) = (kafka.clone(), source.clone());
-    tokio::task::spawn_blocking(move || preload::stream(&servers, &to, stream, events)).await??;
-    let config = WriterConfig::of(&kafka, &around.database, &source, &topic)
-        .flat("public.sensor")
-        .set("batch.max_rows", i64::try_from(BATCH_ROWS)?);
-    println!("\nbacklog: {events} events");
-    let mut writer = Writer::start_in(around.scratch.path(), config)?;
-    let watched = watch(around, &mut writer, &source, events).await;
-    let backlog = watched.with_context(|| writer.output().tail())?;
+/// Fills a topic, and has one worker merge all of it.
+pub async fn run(bench: &Bench<'_>, scenario: &Scenario, settings: &Settings) -> Result<()> {
+    let events = bench.arguments.backlog.unwrap_or(settings.events);
+    let (servers, name, stream) = (bench.servers, &scenario.name, &settings.stream);
+    let database = servers.database(None).await?;
+    database.primary().batch_execute(&stream.table.create).await?;
+    let target = format!("select forebay.add_target('{}'); checkpoint", stream.table.name);
+    database.primary().batch_execute(&target).await?;
+    let topic = preload::topic(servers, stream, events).await?;
+    let assignment = Assignment {
+        servers,
+        database: &database,
+        topic: &topic,
+        workers: 1,
+        settings: &settings.writer,
+    };
+    let batch = i64::try_from(settings.rows_per_commit)?;
+    let table = format!("public.{}", stream.table.name);
+    let (config, source) =
+        assignment.config(|config| config.flat(&table).set("batch.max_rows", batch));
+    println!("\n{name}: {}, {events} events", settings.description);
+    let mut writer = Writer::start_in(servers.directory(), config)?;
+    let watched = watch(&database, &mut writer, &source, events).await;
+    let backlog = explained(watched, &mut writer).await?;
     let cells: String = backlog.rss_mib.iter().map(|mib| format!("{mib:>5.0}")).collect();
     println!("  MiB by tenths of the backlog:{cells}");
-    let verdict = goal::verdict(backlog.peak_rss_mib <= MOST_MEMORY_MIB, "at most 64");
-    println!(
-        "backlog: {:.0} MiB at most, in {:.0} s{verdict}",
-        backlog.peak_rss_mib, backlog.seconds
-    );
-    report::write("backlog", &backlog, &plot(&backlog).svg())
+    let (peak, most) = (backlog.peak_rss_mib, settings.most_mib);
+    let verdict = goal::verdict(peak <= most, &format!("at most {most}"));
+    println!("{name}: {peak:.0} MiB at most, in {:.0} s{verdict}", backlog.seconds);
+    let plot = plot(name, &backlog);
+    report::write(bench, scenario, &settings.description, &backlog, plot)?;
+    drop(writer);
+    servers.drop_database(database).await?;
+    servers.delete_topic(&topic).await
 }
 
 async fn watch(
-    around: &Surroundings,
+    database: &Database,
     writer: &mut Writer,
     source: &str,
     events: u64,
 ) -> Result<Backlog> {
     let start = std::time::Instant::now();
     let sql = "select coalesce(sum(next_offset), 0)::int8 from forebay.progress where source = $1";
-    let database = around.database.primary();
+    let database = database.primary();
     let progress = database.prepare(sql).await?;
     let mut rss_mib = vec![0.0; TENTHS];
     let mut looks = interval(LOOK);
@@ -86,16 +124,17 @@ async fn watch(
     Ok(Backlog { events, seconds, peak_rss_mib: memory::peak_mib(writer.id())?, rss_mib })
 }
 
-fn plot(backlog: &Backlog) -> Plot {
+fn plot(name: &str, backlog: &Backlog) -> Plot {
     let groups = backlog.rss_mib.iter().enumerate().map(|(tenth, mib)| Group {
         label: format!("{} to {} %", tenth * 100 / TENTHS, (tenth + 1) * 100 / TENTHS),
         bars: vec![Bar { value: *mib, note: String::new() }],
     });
     Plot {
-        title: "backlog: memory of the writer".to_owned(),
+        title: format!("{name}: memory of the writer"),
         subtitle: format!("resident set, by the merged share of {} events", backlog.events),
         unit: "MiB".to_owned(),
         series: vec![String::new()],
         groups: groups.collect(),
+        command: String::new(),
     }
 }

@@ -14,20 +14,16 @@ use bytes::Bytes;
 use futures_util::SinkExt;
 use tokio_postgres::{Client, NoTls, binary_copy::BinaryCopyInWriter};
 
-use crate::{
-    row::Row,
-    stream::Stream,
-    system::BATCH_ROWS,
-    table::{KEY, Table},
-};
+use crate::{row::Row, scenario::Scenario, stream::Stream, table::Table};
 
-/// Binary COPY of all rows into the table: a transaction per batch.
-pub async fn copy(dsn: &str, table: Table, rows: impl Iterator<Item = Row>) -> Result<()> {
+/// Binary COPY of rows into a scenario's table: a transaction per batch.
+pub async fn copy(dsn: &str, scenario: &Scenario, rows: impl Iterator<Item = Row>) -> Result<()> {
     let client = connect(dsn).await?;
-    let batch_rows = usize::try_from(BATCH_ROWS)?;
+    let table = &scenario.stream()?.table;
+    let batch_rows = usize::try_from(scenario.rows_per_commit())?;
     let mut rows = rows.peekable();
     while rows.peek().is_some() {
-        copy_rows(&client, "sensor", table, rows.by_ref().take(batch_rows)).await?;
+        copy_rows(&client, &table.name, table, rows.by_ref().take(batch_rows)).await?;
     }
     done().await
 }
@@ -35,30 +31,15 @@ pub async fn copy(dsn: &str, table: Table, rows: impl Iterator<Item = Row>) -> R
 /// COPY into an unlogged table, then one statement that inserts from there: a transaction per
 /// batch, as a stream would be loaded. The last row of a key counts, and a row that would not
 /// change is not written.
-pub async fn bulk_sql(dsn: &str, stream: Stream, rows: u64) -> Result<()> {
+pub async fn bulk_sql(dsn: &str, scenario: &Scenario, rows: u64) -> Result<()> {
     let mut client = connect(dsn).await?;
-    let (latest, order, number) = match stream {
-        Stream::RepeatedKeys => ("distinct on (sensor, ts)", ", number desc", ", number bigserial"),
-        _ => ("", "", ""),
-    };
-    let staging = format!("create unlogged table staging (like sensor{number})");
+    let stream = scenario.stream()?;
+    let table = &stream.table;
+    let number = if stream.repeats() { ", number bigserial" } else { "" };
+    let staging = format!("create unlogged table staging (like {}{number})", table.name);
     client.batch_execute(&staging).await?;
-    let batch_rows = usize::try_from(BATCH_ROWS)?;
-    let table = stream.table();
-    let (columns, key) = (table.names(), KEY.join(", "));
-    let other = |prefix| {
-        let other = table.columns().iter().filter(|column| !KEY.contains(&column.name));
-        let names: Vec<_> = other.map(|column| format!("{prefix}{}", column.name)).collect();
-        names.join(", ")
-    };
-    let merge = format!(
-        "insert into sensor ({columns}) select {latest} {columns} from staging \
-         order by {key}{order} on conflict ({key}) do update set ({}) = row({}) \
-         where ({}) is distinct from ({1})",
-        other(""),
-        other("excluded."),
-        other("sensor."),
-    );
+    let merge = bulk_merge(stream);
+    let batch_rows = usize::try_from(scenario.rows_per_commit())?;
     let mut rows = stream.rows(rows).peekable();
     while rows.peek().is_some() {
         let transaction = client.transaction().await?;
@@ -69,6 +50,31 @@ pub async fn bulk_sql(dsn: &str, stream: Stream, rows: u64) -> Result<()> {
         transaction.commit().await?;
     }
     done().await
+}
+
+fn bulk_merge(stream: &Stream) -> String {
+    let table = &stream.table;
+    let (columns, key) = (table.names(), table.key.join(", "));
+    let (latest, order) = if stream.repeats() {
+        (format!("distinct on ({key})"), ", number desc")
+    } else {
+        (String::new(), "")
+    };
+    let other = |prefix: &str| {
+        let other = table.other_columns().map(|column| format!("{prefix}{}", column.name));
+        other.collect::<Vec<_>>().join(", ")
+    };
+    let update = if table.other_columns().next().is_none() {
+        "nothing".to_owned()
+    } else {
+        let (names, new, old) = (other(""), other("excluded."), other(&format!("{}.", table.name)));
+        format!("update set ({names}) = row({new}) where ({old}) is distinct from ({new})")
+    };
+    format!(
+        "insert into {} ({columns}) select {latest} {columns} from staging \
+         order by {key}{order} on conflict ({key}) do {update}",
+        table.name
+    )
 }
 
 /// COPY into unlogged tables, then a statement for each that inserts from there: a transaction for
@@ -126,20 +132,15 @@ async fn connect(dsn: &str) -> Result<Client> {
 async fn copy_rows(
     client: &Client,
     into: &str,
-    table: Table,
+    table: &Table,
     rows: impl Iterator<Item = Row>,
 ) -> Result<()> {
     let sink =
         client.copy_in(&format!("copy {into} ({}) from stdin binary", table.names())).await?;
-    let types: Vec<_> = table.columns().iter().map(|column| column.sql.clone()).collect();
+    let types: Vec<_> = table.columns.iter().map(|column| column.kind.sql()).collect();
     let mut copy = pin!(BinaryCopyInWriter::new(sink, &types));
     for row in rows {
-        let Row { sensor, value, note, site, kind, .. } = &row;
-        let (copy, ts) = (copy.as_mut(), &row.ts());
-        match table {
-            Table::Plain => copy.write(&[sensor, ts, value, note]).await?,
-            Table::Referring => copy.write(&[sensor, ts, value, note, site, kind]).await?,
-        }
+        copy.as_mut().write_raw(&table.values(row)).await?;
     }
     copy.finish().await.context("copy").map(drop)
 }

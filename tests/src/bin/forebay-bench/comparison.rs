@@ -1,79 +1,64 @@
 //! A scenario in which systems do the same: in several runs, in another order each.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
+use serde::Serialize;
 
 use crate::{
-    Surroundings, butler,
+    Bench,
+    goal::Goal,
     plot::Plot,
     report,
     results::{Measurement, Results},
-    rows,
     scenario::Scenario,
-    stream::Stream,
     system::System,
 };
 
 /// A scenario that is ready to be measured.
-pub enum Comparison<'a> {
-    Rows(Stream, rows::Bench<'a>),
-    Butler(butler::Bench<'a>),
+pub struct Comparison<'a> {
+    pub bench: &'a Bench<'a>,
+    pub scenario: &'a Scenario,
+    /// For people.
+    pub description: String,
+    /// What its rows are.
+    pub unit: &'static str,
+    /// Those of which the user wants some.
+    pub systems: &'a [System],
+    pub goals: &'a [Goal],
 }
 
-impl<'a> Comparison<'a> {
-    pub async fn of_rows(around: &'a Surroundings, stream: Stream, rows: u64) -> Result<Self> {
-        Ok(Self::Rows(stream, rows::Bench::prepare(around, stream, rows).await?))
-    }
+#[derive(Serialize)]
+struct Figures<'a> {
+    measurements: &'a [Measurement],
+}
 
-    pub async fn of_butler(around: &'a Surroundings, visits: u64) -> Result<Self> {
-        Ok(Self::Butler(butler::Bench::prepare(around, visits).await?))
-    }
-
-    /// Measures all of these systems in each run, prints and writes the medians.
-    pub async fn run(&self, systems: &[System], runs: u32) -> Result<Results> {
-        let (name, description) = (self.scenario().name(), self.description()?);
-        println!("\n{name}: {description}; median of {runs}");
+impl Comparison<'_> {
+    /// Measures all systems in each run, prints and writes the medians.
+    pub async fn run(
+        &self,
+        measure: impl AsyncFn(System) -> Result<Measurement>,
+    ) -> Result<Results> {
+        let (name, runs) = (&self.scenario.name, self.bench.arguments.runs);
+        println!("\n{name}: {}; median of {runs}", self.description);
+        let systems = self.bench.arguments.systems(self.systems);
         let mut measured = vec![Vec::new(); systems.len()];
         for run in 1..=runs {
             for place in rotated(systems.len(), run) {
-                let measurement = self.measure(systems[place]).await?;
-                eprintln!("  run {run}: {} {:.2} s", measurement.system, measurement.seconds);
+                let system = systems[place];
+                let measurement = measure(system).await;
+                let measurement =
+                    measurement.with_context(|| format!("{} in run {run}", system.name()))?;
+                eprintln!("  run {run}: {} {:.2} s", system.name(), measurement.seconds);
                 measured[place].push(measurement);
             }
         }
         let measurements = measured.into_iter().filter_map(Measurement::median).collect();
-        let results = Results { scenario: self.scenario(), measurements };
-        report::print(&results, self.unit());
-        let plot = Plot::of_results(&results, &description, self.unit());
-        report::write(&name, &results.measurements, &plot.svg())?;
+        let goals = self.goals.to_vec();
+        let results = Results { scenario: name.clone(), goals, measurements };
+        report::print(&results, self.unit);
+        let plot = Plot::of_results(&results, &self.description, self.unit);
+        let figures = Figures { measurements: &results.measurements };
+        report::write(self.bench, self.scenario, &self.description, figures, plot)?;
         Ok(results)
-    }
-
-    async fn measure(&self, system: System) -> Result<Measurement> {
-        match self {
-            Self::Rows(_, bench) => bench.measure(system).await,
-            Self::Butler(bench) => bench.measure(system).await,
-        }
-    }
-
-    fn scenario(&self) -> Scenario {
-        match self {
-            Self::Rows(stream, _) => Scenario::Rows(*stream),
-            Self::Butler(_) => Scenario::Butler,
-        }
-    }
-
-    fn description(&self) -> Result<String> {
-        match self {
-            Self::Rows(_, bench) => bench.description(),
-            Self::Butler(bench) => Ok(bench.description()),
-        }
-    }
-
-    fn unit(&self) -> &'static str {
-        match self {
-            Self::Rows(..) => "rows",
-            Self::Butler(_) => "datasets",
-        }
     }
 }
 

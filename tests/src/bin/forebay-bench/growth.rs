@@ -4,26 +4,55 @@
 //! The rows that are there before come in the order of time, as they would in a table of readings,
 //! and get their key afterwards, which is faster. The batch's keys are spread over all of them.
 
-use anyhow::{Result, ensure};
-use forebay_tests::{Topic, WriterConfig, endpoint::SUPERUSER, stack::unique};
-use serde::Serialize;
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result, ensure};
+use forebay_tests::{Database, Topic, WriterConfig};
+use serde::{Deserialize, Serialize};
 
 use crate::{
-    Surroundings, goal,
+    Bench, goal,
     meter::{Meter, Work},
     plot::{Bar, Group, Plot},
     preload, report,
     results::Measurement,
-    row::{self, Row, mix},
+    row::{self, MAX_ROWS, Row, mix},
+    scenario::{Known, Scenario, rows_per_commit},
     stream::Stream,
-    system::{BATCH_ROWS, Client, System},
-    table::Table,
+    system::{Assignment, Client, System},
 };
 
 const SYSTEMS: &[System] = &[System::Copy, System::Forebay1];
 
-/// Of the growth of COPY's cost.
-const MOST_GROWTH: f64 = 1.2;
+/// A file of the kind `growth`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    #[serde(rename = "kind")]
+    _kind: Known,
+    description: String,
+    /// Rows that the table has before.
+    sizes: Vec<u64>,
+    /// How much forebay-1's cost of a row may grow, as a share of what it grows for copy.
+    most_growth: f64,
+    #[serde(default = "rows_per_commit")]
+    pub rows_per_commit: u64,
+    pub stream: Stream,
+    /// More of the writer's configuration.
+    #[serde(default)]
+    writer: toml::Table,
+}
+
+impl Settings {
+    pub fn check(&self) -> Result<()> {
+        ensure!(!self.sizes.is_empty(), "sizes: there is none");
+        let range = 1..=MAX_ROWS;
+        ensure!(self.sizes.iter().all(|size| range.contains(size)), "sizes: not in {range:?}");
+        ensure!(self.rows_per_commit > 0, "rows_per_commit is 0");
+        ensure!(self.stream.is_plain(), "stream: growth has each key once, and no bad event");
+        Ok(())
+    }
+}
 
 /// What a system did to a table of one size.
 #[derive(Debug, Serialize)]
@@ -42,13 +71,13 @@ impl Step {
 /// The rows of a table of about this size, in the order of time.
 pub fn rows_before(size: u64, batch: u64) -> impl Iterator<Item = Row> {
     let stride = stride(size, batch);
-    (0..batch * stride).filter(move |n| *n != chosen(n / stride, stride)).map(row::row)
+    (0..batch * stride).filter(move |n| *n != chosen(n / stride, stride)).map(Row::new)
 }
 
 /// The rows of the batch, in random order: one of each so many.
 pub fn batch(size: u64, batch: u64) -> impl Iterator<Item = Row> {
     let stride = stride(size, batch);
-    row::numbers(batch).map(move |block| row::row(chosen(block, stride)))
+    row::shuffled(batch).map(move |block| Row::new(chosen(block, stride)))
 }
 
 fn stride(size: u64, batch: u64) -> u64 {
@@ -60,97 +89,139 @@ fn chosen(block: u64, stride: u64) -> u64 {
     block * stride + mix(block) % stride
 }
 
+#[derive(Serialize)]
+struct Figures<'a> {
+    steps: &'a [Step],
+}
+
 /// Measures batches of so many rows into tables of each size.
-pub async fn run(around: &Surroundings, sizes: &[u64], rows: u64) -> Result<()> {
-    println!("\ngrowth: {rows} new rows into a table that has some already");
+pub async fn run(bench: &Bench<'_>, scenario: &Scenario, settings: &Settings) -> Result<()> {
+    let (name, rows) = (&scenario.name, bench.arguments.rows);
+    let asked = &bench.arguments.sizes;
+    let sizes = if asked.is_empty() { &settings.sizes } else { asked };
+    println!("\n{name}: {rows} {}", settings.description);
     println!("  system        rows before  seconds  µs/row");
     let mut steps = Vec::new();
     for &size in sizes {
-        ensure!(
-            rows * stride(size, rows) <= row::MAX_ROWS,
-            "a table can have {} rows at most",
-            row::MAX_ROWS
-        );
         for &system in SYSTEMS {
-            let step = measure(around, system, size, rows).await?;
+            let run = Run { bench, scenario, settings, size, rows };
+            let step = run.measure(system).await;
+            let step = step.with_context(|| format!("{} into {size} rows", system.name()))?;
             print(&step);
             steps.push(step);
         }
     }
-    let growth = |system: System| {
-        let name = system.name();
-        let mut costs = steps
-            .iter()
-            .filter(|step| step.measurement.system == name)
-            .map(Step::microseconds_per_row);
-        let first = costs.next()?;
-        Some(costs.next_back()? / first)
-    };
-    if let Some((copy, forebay)) = growth(System::Copy).zip(growth(System::Forebay1)) {
-        let share = forebay / copy;
-        let verdict = goal::verdict(share <= MOST_GROWTH, "at most 1.2");
-        println!("growth: copy costs {copy:.2} times as much in the end as in the beginning");
-        println!("growth: forebay-1 {forebay:.2} times, which is {share:.2} of that{verdict}");
+    if let Some((copy, forebay)) =
+        growth(&steps, System::Copy).zip(growth(&steps, System::Forebay1))
+    {
+        let (share, most) = (forebay / copy, settings.most_growth);
+        let verdict = goal::verdict(share <= most, &format!("at most {most}"));
+        println!("{name}: copy costs {copy:.2} times as much in the end as in the beginning");
+        println!("{name}: forebay-1 {forebay:.2} times, which is {share:.2} of that{verdict}");
     }
-    report::write("growth", &steps, &plot(&steps, sizes, rows).svg())
+    let (figures, plot) = (Figures { steps: &steps }, plot(name, &steps, sizes, rows));
+    report::write(bench, scenario, &settings.description, figures, plot)
 }
 
-async fn measure(around: &Surroundings, system: System, size: u64, rows: u64) -> Result<Step> {
-    let database = &around.database;
-    let sql = database.primary();
-    let dsn = database.primary_endpoint().dsn(database.name(), SUPERUSER);
-    let (size_before, batch) = (size.to_string(), rows.to_string());
-    sql.batch_execute(&Table::Plain.create()).await?;
-    sql.batch_execute("alter table sensor drop constraint sensor_pkey").await?;
-    drop(Client::own(&["growth-load", &dsn, &size_before, &batch]).await?);
-    sql.batch_execute("alter table sensor add primary key (sensor, ts)").await?;
-    sql.batch_execute("vacuum analyze sensor").await?;
-    let rows_before: i64 = sql.query_one("select count(*) from sensor", &[]).await?.get(0);
-    let (source, topic) = filled_topic(around, size, rows).await?;
-    if system == System::Forebay1 {
-        sql.batch_execute("select forebay.add_target('sensor')").await?;
-    }
-    let meter = Meter::start(database, around.postmaster).await?;
-    let client = if system == System::Forebay1 {
-        let config = WriterConfig::of(&around.kafka(), database, &source, &topic)
-            .flat("public.sensor")
-            .set("batch.max_rows", i64::try_from(BATCH_ROWS)?);
-        Client::forebay(around.scratch.path(), config, database, &source, rows).await?
-    } else {
-        Client::own(&["growth-copy", &dsn, &size_before, &batch]).await?
-    };
-    let measurement = meter.stop(system, Work { events: rows, rows }, client).await?;
-    let after: i64 = sql.query_one("select count(*) from sensor", &[]).await?.get(0);
-    let added = u64::try_from(after - rows_before)?;
-    ensure!(added == rows, "{added} rows were added, and not {rows}");
-    Ok(Step { rows_before: u64::try_from(rows_before)?, measurement })
+/// What a row costs in the end, as a multiple of what it costs in the beginning.
+fn growth(steps: &[Step], system: System) -> Option<f64> {
+    let of_system = steps.iter().filter(|step| step.measurement.system == system);
+    let mut costs = of_system.map(Step::microseconds_per_row);
+    let first = costs.next()?;
+    Some(costs.next_back()? / first)
 }
 
-/// A topic with the batch, and the name of a source for it.
-async fn filled_topic(around: &Surroundings, size: u64, rows: u64) -> Result<(String, Topic)> {
-    let (source, kafka) = (unique("growth"), around.kafka());
-    let partitions = Stream::Plain.partitions();
-    let topic = Topic::create_with(&kafka, &source, partitions, &[]).await?;
-    let name = source.clone();
-    tokio::task::spawn_blocking(move || {
-        let events = batch(size, rows).map(|row| row.json(Table::Plain));
-        preload::spread(&kafka, &name, partitions, events)
-    })
-    .await??;
-    Ok((source, topic))
+/// One batch into a table of one size.
+struct Run<'a> {
+    bench: &'a Bench<'a>,
+    scenario: &'a Scenario,
+    settings: &'a Settings,
+    size: u64,
+    rows: u64,
+}
+
+impl Run<'_> {
+    async fn measure(&self, system: System) -> Result<Step> {
+        let (servers, rows) = (self.bench.servers, self.rows);
+        let database = servers.database(None).await?;
+        let table = &self.settings.stream.table;
+        let sql = database.primary();
+        self.fill(&database).await?;
+        let count = format!("select count(*) from {}", table.name);
+        let rows_before: i64 = sql.query_one(&count, &[]).await?.get(0);
+        let topic = self.topic().await?;
+        if system == System::Forebay1 {
+            let target = format!("select forebay.add_target('{}')", table.name);
+            sql.batch_execute(&target).await?;
+        }
+        let meter = Meter::start(servers, &database).await?;
+        let client = if system == System::Forebay1 {
+            self.forebay(&database, &topic).await?
+        } else {
+            self.client(&database, "growth-copy").await?
+        };
+        let measurement = meter.stop(system, Work { events: rows, rows }, client).await?;
+        let after: i64 = sql.query_one(&count, &[]).await?.get(0);
+        let added = u64::try_from(after - rows_before)?;
+        ensure!(added == rows, "{added} rows were added, and not {rows}");
+        servers.drop_database(database).await?;
+        servers.delete_topic(&topic).await?;
+        Ok(Step { rows_before: u64::try_from(rows_before)?, measurement })
+    }
+
+    /// Makes the table with the rows that it has before.
+    async fn fill(&self, database: &Database) -> Result<()> {
+        let table = &self.settings.stream.table;
+        let sql = database.primary();
+        sql.batch_execute(&table.create).await?;
+        let key = "select quote_ident(conname), pg_get_constraintdef(oid) from pg_constraint \
+                   where contype = 'p' and conrelid = $1::text::regclass";
+        let key = sql.query_one(key, &[&table.name]).await.context("its primary key")?;
+        let (name, key): (String, String) = (key.get(0), key.get(1));
+        let change = format!("alter table {}", table.name);
+        sql.batch_execute(&format!("{change} drop constraint {name}")).await?;
+        drop(self.client(database, "growth-load").await?);
+        sql.batch_execute(&format!("{change} add constraint {name} {key}")).await?;
+        sql.batch_execute(&format!("vacuum analyze {}", table.name)).await?;
+        Ok(())
+    }
+
+    /// A topic with the batch.
+    async fn topic(&self) -> Result<Topic> {
+        let (table, good) = (self.settings.stream.table.clone(), BTreeMap::new());
+        let rows = batch(self.size, self.rows);
+        let events = rows.map(move |row| table.json(row, &good));
+        preload::spread(self.bench.servers, self.settings.stream.partitions, events).await
+    }
+
+    async fn client(&self, database: &Database, name: &str) -> Result<Client> {
+        let dsn = database.primary_endpoint().superuser_dsn(database.name());
+        let (size, batch) = (self.size.to_string(), self.rows.to_string());
+        let arguments = [name, &self.scenario.given, &size, &batch];
+        Client::own(self.bench.servers, &dsn, &arguments).await
+    }
+
+    async fn forebay(&self, database: &Database, topic: &Topic) -> Result<Client> {
+        let (servers, settings) = (self.bench.servers, &self.settings.writer);
+        let assignment = Assignment { servers, database, topic, workers: 1, settings };
+        let batch = i64::try_from(self.settings.rows_per_commit)?;
+        let table = format!("public.{}", self.settings.stream.table.name);
+        let form = |config: WriterConfig| config.flat(&table).set("batch.max_rows", batch);
+        Client::forebay(&assignment, form, self.rows).await
+    }
 }
 
 fn print(step: &Step) {
     let Step { rows_before, measurement } = step;
     println!(
         "  {:<13} {rows_before:>11} {:>8.2} {:>7.2}",
-        measurement.system,
+        measurement.system.name(),
         measurement.seconds,
         step.microseconds_per_row()
     );
 }
 
-fn plot(steps: &[Step], sizes: &[u64], rows: u64) -> Plot {
+fn plot(name: &str, steps: &[Step], sizes: &[u64], rows: u64) -> Plot {
     let groups = steps.chunks(SYSTEMS.len()).zip(sizes).map(|(steps, size)| Group {
         label: format!("{:.1} M rows", *size as f64 / 1e6),
         bars: steps
@@ -159,11 +230,12 @@ fn plot(steps: &[Step], sizes: &[u64], rows: u64) -> Plot {
             .collect(),
     });
     Plot {
-        title: "growth: time per new row".to_owned(),
+        title: format!("{name}: time per new row"),
         subtitle: format!("of {rows} new rows, by the rows that the table has already"),
         unit: "µs/row".to_owned(),
         series: SYSTEMS.iter().map(|system| system.name()).collect(),
         groups: groups.collect(),
+        command: String::new(),
     }
 }
 
@@ -176,9 +248,8 @@ mod tests {
     #[test]
     fn a_batch_is_new_and_spread() {
         for (size, rows) in [(10, 10), (1000, 100), (999, 100)] {
-            let before: BTreeSet<_> =
-                rows_before(size, rows).map(|row| (row.ts(), row.sensor)).collect();
-            let new: BTreeSet<_> = batch(size, rows).map(|row| (row.ts(), row.sensor)).collect();
+            let before: BTreeSet<_> = rows_before(size, rows).map(|row| row.number).collect();
+            let new: BTreeSet<_> = batch(size, rows).map(|row| row.number).collect();
             assert!(before.len() as u64 >= size && (before.len() as u64) < size + rows);
             assert_eq!(new.len() as u64, rows);
             assert!(before.is_disjoint(&new));

@@ -4,17 +4,17 @@ use std::{
     collections::BTreeMap,
     fmt::Write,
     fs,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, bail};
 use forebay_tests::{
-    Database, Endpoint, Topic, account, endpoint::SUPERUSER, java, port, process, process::Process,
-    stack::unique, wait,
+    Database, Endpoint, Topic, account, java, port, process, process::Process, wait,
 };
 
-use crate::{arrival::Arrival, stream::Stream, system::Client, table::KEY};
+use crate::{arrival::Arrival, servers::Servers, stream::Stream, system::Client};
 
 /// As Kafka's own script starts it.
 const JAVA: &[&str] = &[
@@ -36,14 +36,13 @@ const FAILED: &str = "Task threw an uncaught and unrecoverable exception";
 
 /// Starts it with an empty past, and waits until the last events have arrived in the table.
 pub async fn run(
-    scratch: &Path,
-    kafka: &str,
+    servers: &Servers,
     database: &Database,
     topic: &Topic,
-    stream: Stream,
-    arrival: &Arrival<'_>,
+    stream: &Stream,
+    arrival: &Arrival,
 ) -> Result<Client> {
-    let mut sink = Sink::start(scratch, kafka, database, topic, stream)?;
+    let mut sink = Sink::start(servers, database, topic, stream)?;
     let clock = Instant::now();
     sink.wait("begin", || arrival.has_begun()).await?;
     let start = clock.elapsed().as_secs_f64();
@@ -59,16 +58,18 @@ struct Sink {
 
 impl Sink {
     fn start(
-        scratch: &Path,
-        kafka: &str,
+        servers: &Servers,
         database: &Database,
         topic: &Topic,
-        stream: Stream,
+        stream: &Stream,
     ) -> Result<Self> {
-        // The name is also that of its consumer group.
-        let name = unique("debezium-jdbc");
-        let directory = account::make_directory(&scratch.join(&name))?;
-        fs::write(directory.join("worker.properties"), worker(kafka, &directory, stream)?)?;
+        let name = servers.name("sink");
+        servers.remember_group(format!("connect-{name}"));
+        let directory = account::make_directory(&servers.scratch().join(&name))?;
+        // It gets the database's password.
+        fs::set_permissions(&directory, fs::Permissions::from_mode(0o700))?;
+        let worker = worker(servers.kafka(), &directory, stream)?;
+        fs::write(directory.join("worker.properties"), worker)?;
         fs::write(directory.join("sink.properties"), connector(&name, database, topic, stream))?;
         let class = "org.apache.kafka.connect.cli.ConnectStandalone";
         let mut command = java::command("kafka-connect", JAVA, class, &directory)?;
@@ -105,7 +106,7 @@ impl Sink {
     }
 }
 
-fn worker(kafka: &str, directory: &Path, stream: Stream) -> Result<String> {
+fn worker(kafka: &str, directory: &Path, stream: &Stream) -> Result<String> {
     Ok(properties(&[
         ("bootstrap.servers", kafka),
         ("listeners", &format!("http://{}:{}", Endpoint::HOST, port::free()?)),
@@ -113,17 +114,18 @@ fn worker(kafka: &str, directory: &Path, stream: Stream) -> Result<String> {
         ("key.converter", "org.apache.kafka.connect.storage.StringConverter"),
         ("value.converter", "org.apache.kafka.connect.json.JsonConverter"),
         ("value.converter.schemas.enable", "true"),
-        ("value.converter.schema.content", &stream.table().connect_schema()),
+        ("value.converter.schema.content", &stream.table.connect_schema()),
     ]))
 }
 
-fn connector(name: &str, database: &Database, topic: &Topic, stream: Stream) -> String {
+fn connector(name: &str, database: &Database, topic: &Topic, stream: &Stream) -> String {
     // Without it, a key that comes twice in a batch is an error.
-    let reduce = stream == Stream::RepeatedKeys;
+    let reduce = stream.repeats();
+    let primary = database.primary_endpoint();
     let url = format!(
         "jdbc:postgresql://{}:{}/{}?reWriteBatchedInserts=true",
-        Endpoint::HOST,
-        database.primary_endpoint().port,
+        primary.host(),
+        primary.port,
         database.name()
     );
     properties(&[
@@ -132,12 +134,12 @@ fn connector(name: &str, database: &Database, topic: &Topic, stream: Stream) -> 
         ("tasks.max", "1"),
         ("topics", topic.name()),
         ("connection.url", &url),
-        ("connection.username", SUPERUSER),
-        ("connection.password", ""),
-        ("collection.name.format", "sensor"),
+        ("connection.username", primary.user()),
+        ("connection.password", &primary.password().unwrap_or_default()),
+        ("collection.name.format", &stream.table.name),
         ("insert.mode", "upsert"),
         ("primary.key.mode", "record_value"),
-        ("primary.key.fields", &KEY.join(",")),
+        ("primary.key.fields", &stream.table.key.join(",")),
         ("schema.evolution", "none"),
         ("batch.size", "5000"),
         ("use.reduction.buffer", &reduce.to_string()),
@@ -150,7 +152,7 @@ fn connector(name: &str, database: &Database, topic: &Topic, stream: Stream) -> 
 fn properties(settings: &[(&str, &str)]) -> String {
     settings.iter().fold(String::new(), |mut text, (name, value)| {
         // Writing to a string does not fail.
-        let _ = writeln!(text, "{name}={value}");
+        let _ = writeln!(text, "{name}={}", value.replace('\\', r"\\"));
         text
     })
 }

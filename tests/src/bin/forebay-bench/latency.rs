@@ -2,8 +2,7 @@
 //!
 //! The clock of an event starts right before it is handed to the producer, which waits for a
 //! millisecond for others to send it with. It ends when a reader, who looks at the replica's
-//! progress every millisecond, has the answer that the event's offset is passed. Broker, primary,
-//! replica, writer, producer and reader share the machine. First, the capacity of all of them
+//! progress every millisecond, has the answer that the event's offset is passed. First, the capacity of all of them
 //! together is measured: events produced as fast as the broker takes them, until the last is
 //! visible on the replica. At each load, the first seconds don't count, in which producer and
 //! writer make their connections.
@@ -15,114 +14,157 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use forebay_tests::{
-    Database, Postgres, Topic, Writer, WriterConfig,
+    Database, Topic, Writer,
     latency::{Latencies, percentile},
-    stack::unique,
     wait,
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_postgres::Client;
 
 use crate::{
-    SETTINGS, Surroundings,
+    Bench,
     feed::Feed,
     goal,
     plot::{Bar, Group, Plot},
     report,
+    scenario::{Known, Scenario, rows_per_commit},
+    servers::Replica,
     stream::Stream,
-    system::BATCH_ROWS,
+    system::{Assignment, explained},
 };
 
 /// How often the reader looks.
 const LOOK: Duration = Duration::from_millis(1);
 
-/// How long each load lasts before it counts.
-const WARM_UP: u32 = 5;
+/// Of all latencies, in percent.
+const PERCENTILES: &[f64] = &[50.0, 90.0, 99.0, 99.9];
 
-/// Shares of the capacity.
-const LOADS: &[f64] = &[0.1, 0.5, 0.9];
+/// A file of the kind `latency`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    #[serde(rename = "kind")]
+    _kind: Known,
+    description: String,
+    /// Shares of the capacity.
+    loads: Vec<f64>,
+    /// How long each lasts before it counts.
+    warm_up_seconds: u32,
+    /// How long it counts.
+    seconds: u32,
+    #[serde(default = "rows_per_commit")]
+    rows_per_commit: u64,
+    pub stream: Stream,
+    /// More of the writer's configuration.
+    #[serde(default)]
+    writer: toml::Table,
+    #[serde(default)]
+    goals: Vec<Goal>,
+}
 
-const PERCENTILES: &[(&str, f64)] = &[("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999)];
+/// A bound of a percentile at a load.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Goal {
+    load: f64,
+    percentile: f64,
+    at_most_ms: f64,
+}
 
-/// Milliseconds at the least load.
-const MOST_P50: f64 = 15.0;
-const MOST_P99: f64 = 60.0;
+impl Settings {
+    pub fn check(&self) -> Result<()> {
+        let is_share = |load: &f64| (0.0..=1.0).contains(load) && *load > 0.0;
+        ensure!(!self.loads.is_empty() && self.loads.iter().all(is_share), "loads: shares up to 1");
+        ensure!(self.seconds > 0, "seconds is 0");
+        ensure!(self.rows_per_commit > 0, "rows_per_commit is 0");
+        for Goal { load, percentile, .. } in &self.goals {
+            ensure!(self.loads.contains(load), "goals: {load} is none of the loads");
+            let known = PERCENTILES.contains(percentile);
+            ensure!(known, "goals: {percentile} is none of the percentiles {PERCENTILES:?}");
+        }
+        Ok(())
+    }
+}
 
-/// The latencies at one load, in milliseconds.
+/// The latencies at one load.
 #[derive(Debug, Serialize)]
 struct Load {
     /// Of the capacity.
     share: f64,
     events: usize,
     events_per_second: f64,
-    milliseconds: Vec<(&'static str, f64)>,
+    percentiles: Vec<Percentile>,
 }
 
-impl Load {
-    fn percentile(&self, name: &str) -> f64 {
-        let found = self.milliseconds.iter().find(|(other, _)| *other == name);
-        found.map_or(f64::NAN, |(_, milliseconds)| *milliseconds)
-    }
+#[derive(Debug, Serialize)]
+struct Percentile {
+    percentile: f64,
+    milliseconds: f64,
+}
+
+#[derive(Serialize)]
+struct Figures<'a> {
+    capacity_events_per_second: f64,
+    loads: &'a [Load],
 }
 
 /// What the latencies are measured with.
-struct Bench<'a> {
-    around: &'a Surroundings,
-    database: Database,
+struct Run<'a> {
+    bench: &'a Bench<'a>,
+    settings: &'a Settings,
+    replica: &'a Replica,
 }
 
-/// Measures the capacity with so many events, and then the latencies for so many seconds each.
-pub async fn run(around: &Surroundings, events: u64, seconds: u32) -> Result<()> {
-    let primary = around.primary.endpoint();
-    let scratch = around.scratch.path();
-    let mut replica = Postgres::replica(scratch, "replica", primary, SETTINGS).await?;
-    let database = Database::create_on(primary, Some(replica.endpoint()), "latency").await?;
-    let bench = Bench { around, database };
-    let (capacity, _) = bench.measure(events, 0, None).await?;
-    println!("\nlatency: from produce to visible on the replica, in milliseconds");
+/// Measures the capacity, and then the latencies at each load.
+pub async fn run(bench: &Bench<'_>, scenario: &Scenario, settings: &Settings) -> Result<()> {
+    let (name, events) = (&scenario.name, bench.arguments.rows);
+    let replica = bench.servers.replica().await?;
+    let run = Run { bench, settings, replica: &replica };
+    let (capacity, _) = run.measure(events, 0, None).await?;
+    println!("\n{name}: {}, in milliseconds", settings.description);
     println!("  capacity: {capacity:.0} events/s of {events} events");
-    println!(
-        "  load  events/s{}",
-        PERCENTILES.iter().map(|(name, _)| format!("{name:>9}")).collect::<String>()
-    );
+    let names: String = PERCENTILES.iter().map(|one| format!("{:>9}", format!("p{one}"))).collect();
+    println!("  load  events/s{names}");
     let mut loads = Vec::new();
-    for share in LOADS {
-        let rate = capacity * share;
-        let events = (rate * f64::from(WARM_UP + seconds)) as u64;
-        let warm_up = (rate * f64::from(WARM_UP)) as u64;
-        let (events_per_second, latencies) = bench.measure(events, warm_up, Some(rate)).await?;
-        let milliseconds = PERCENTILES
-            .iter()
-            .map(|(name, share)| (*name, percentile(&latencies, *share).as_secs_f64() * 1000.0));
-        let milliseconds = milliseconds.collect();
-        let events = latencies.len();
-        let load = Load { share: *share, events, events_per_second, milliseconds };
+    for &share in &settings.loads {
+        let load = run.load(share, capacity * share).await;
+        let load = load.with_context(|| format!("load {share}"))?;
         print(&load);
         loads.push(load);
     }
-    if let Some(least) = loads.first() {
-        for (name, most) in [("p50", MOST_P50), ("p99", MOST_P99)] {
-            let verdict = goal::verdict(least.percentile(name) <= most, &format!("at most {most}"));
-            println!("latency: {name} at 10 % is {:.1} ms{verdict}", least.percentile(name));
-        }
+    for goal in &settings.goals {
+        judge(name, goal, &loads);
     }
-    report::write("latency", &loads, &plot(&loads, capacity).svg())?;
-    replica.stop().await?;
-    drop_slot(bench.database.primary()).await
+    let figures = Figures { capacity_events_per_second: capacity, loads: &loads };
+    report::write(bench, scenario, &settings.description, figures, plot(name, &loads, capacity))?;
+    bench.servers.end_replica(replica).await
 }
 
-/// The slot of a replica that is gone would keep all WAL of what is measured next.
-async fn drop_slot(primary: &Client) -> Result<()> {
-    let sql = "select pg_drop_replication_slot(slot_name) from pg_replication_slots \
-               where slot_name = 'replica' and not active";
-    wait::until("the end of the replica's slot", || async move {
-        Ok((primary.execute(sql, &[]).await? == 1).then_some(()))
-    })
-    .await
+fn judge(name: &str, goal: &Goal, loads: &[Load]) {
+    let Goal { load, percentile, at_most_ms } = goal;
+    let found = loads.iter().filter(|one| one.share == *load).flat_map(|one| &one.percentiles);
+    for Percentile { milliseconds, .. } in found.filter(|one| one.percentile == *percentile) {
+        let verdict = goal::verdict(milliseconds <= at_most_ms, &format!("at most {at_most_ms}"));
+        let percent = load * 100.0;
+        println!("{name}: p{percentile} at {percent:.0} % is {milliseconds:.1} ms{verdict}");
+    }
 }
 
-impl Bench<'_> {
+impl Run<'_> {
+    async fn load(&self, share: f64, rate: f64) -> Result<Load> {
+        let warm_up = f64::from(self.settings.warm_up_seconds);
+        let events = (rate * (warm_up + f64::from(self.settings.seconds))) as u64;
+        let warm_up = (rate * warm_up) as u64;
+        let (events_per_second, latencies) = self.measure(events, warm_up, Some(rate)).await?;
+        let percentiles = PERCENTILES.iter().map(|&percent| {
+            let milliseconds = percentile(&latencies, percent / 100.0).as_secs_f64() * 1000.0;
+            Percentile { percentile: percent, milliseconds }
+        });
+        let percentiles = percentiles.collect();
+        Ok(Load { share, events: latencies.len(), events_per_second, percentiles })
+    }
+
     /// Events per second until the last is visible, and the latencies in ascending order, without
     /// those of the first `warm_up` events. Without a rate, as fast as it goes.
     async fn measure(
@@ -131,27 +173,38 @@ impl Bench<'_> {
         warm_up: u64,
         rate: Option<f64>,
     ) -> Result<(f64, Vec<Duration>)> {
-        let (source, stream, database) = (unique("latency"), Stream::Plain, &self.database);
+        let (servers, stream) = (self.bench.servers, &self.settings.stream);
+        let database = servers.database(Some(&self.replica.endpoint)).await?;
         let sql = database.primary();
-        sql.batch_execute(&stream.table().create()).await?;
-        sql.batch_execute("select forebay.add_target('sensor'); checkpoint").await?;
-        let kafka = self.around.kafka();
-        let topic = Topic::create_with(&kafka, &source, stream.partitions(), &[]).await?;
-        let config = WriterConfig::of(&kafka, database, &source, &topic)
-            .flat("public.sensor")
-            .set("batch.max_rows", i64::try_from(BATCH_ROWS)?);
+        sql.batch_execute(&stream.table.create).await?;
+        let target = format!("select forebay.add_target('{}'); checkpoint", stream.table.name);
+        sql.batch_execute(&target).await?;
+        let topic = servers.topic(stream.partitions).await?;
         let replica = database.connect_replica().await?;
-        let mut writer = Writer::start_in(self.around.scratch.path(), config)?;
+        let (source, mut writer) = self.start_writer(&database, &topic)?;
         writer.wait_until_ready().await?;
         let start = Instant::now();
-        let mut feed = Feed::start(&kafka, topic.name(), stream, events, rate);
-        let watched =
-            watch(&replica, &source, &mut feed, warm_up..events, stream.partitions()).await;
-        let latencies = watched.with_context(|| writer.output().tail())?;
+        let mut feed = Feed::start(servers.kafka(), topic.name(), stream, events, rate);
+        let watched = watch(&replica, &source, &mut feed, warm_up..events, stream.partitions).await;
+        let latencies = explained(watched, &mut writer).await?;
         let events_per_second = events as f64 / start.elapsed().as_secs_f64();
-        feed.join()?;
+        feed.finish().await?;
         writer.stop().await?;
+        drop(replica);
+        servers.drop_database(database).await?;
+        servers.delete_topic(&topic).await?;
         Ok((events_per_second, latencies.sorted()))
+    }
+
+    /// A writer, and the name of its source.
+    fn start_writer(&self, database: &Database, topic: &Topic) -> Result<(String, Writer)> {
+        let (servers, settings) = (self.bench.servers, &self.settings.writer);
+        let assignment = Assignment { servers, database, topic, workers: 1, settings };
+        let batch = i64::try_from(self.settings.rows_per_commit)?;
+        let table = format!("public.{}", self.settings.stream.table.name);
+        let (config, source) =
+            assignment.config(|config| config.flat(&table).set("batch.max_rows", batch));
+        Ok((source, Writer::start_in(servers.directory(), config)?))
     }
 }
 
@@ -195,25 +248,23 @@ async fn watch(
 }
 
 fn print(load: &Load) {
-    let cells: String =
-        load.milliseconds.iter().map(|(_, milliseconds)| format!("{milliseconds:>9.1}")).collect();
+    let cells = load.percentiles.iter().map(|one| format!("{:>9.1}", one.milliseconds));
+    let cells: String = cells.collect();
     println!("  {:>3.0} % {:>9.0}{cells}", load.share * 100.0, load.events_per_second);
 }
 
-fn plot(loads: &[Load], capacity: f64) -> Plot {
+fn plot(name: &str, loads: &[Load], capacity: f64) -> Plot {
+    let bar = |one: &Percentile| Bar { value: one.milliseconds, note: String::new() };
     let groups = loads.iter().map(|load| Group {
         label: format!("{:.0} % load", load.share * 100.0),
-        bars: load
-            .milliseconds
-            .iter()
-            .map(|(name, milliseconds)| Bar { value: *milliseconds, note: (*name).to_owned() })
-            .collect(),
+        bars: load.percentiles.iter().map(bar).collect(),
     });
     Plot {
-        title: "latency from produce to visible on the replica".to_owned(),
+        title: format!("{name} from produce to visible on the replica"),
         subtitle: format!("by load; 100 % are {capacity:.0} events/s"),
         unit: "ms".to_owned(),
-        series: PERCENTILES.iter().map(|(name, _)| (*name).to_owned()).collect(),
+        series: PERCENTILES.iter().map(|one| format!("p{one}")).collect(),
         groups: groups.collect(),
+        command: String::new(),
     }
 }

@@ -13,6 +13,8 @@ pub struct Plot {
     /// What the colours mean; a single one is not shown.
     pub series: Vec<String>,
     pub groups: Vec<Group>,
+    /// By which it can be drawn again.
+    pub command: String,
 }
 
 /// Bars that belong together.
@@ -34,6 +36,8 @@ const LEFT: f64 = 190.0;
 /// How long the longest bar is; its value stands behind it.
 const LONGEST: f64 = 500.0;
 const TOP: f64 = 104.0;
+/// How far below the last bar the command stands.
+const FOOT: f64 = 36.0;
 const BAR: f64 = 26.0;
 const GAP: f64 = 16.0;
 
@@ -44,7 +48,8 @@ const GREY: &str = "#9aa5b1";
 
 const STYLE: &str = "text { font-family: Helvetica, Arial, sans-serif; fill: #1f2933 } \
                      .title { font-size: 26px; font-weight: bold } \
-                     .small { font-size: 15px; fill: #52606d } .label { font-size: 17px }";
+                     .small { font-size: 15px; fill: #52606d } .label { font-size: 17px } \
+                     .foot { font-family: monospace; font-size: 12px; fill: #7b8794 }";
 
 impl Plot {
     /// The speeds of the systems in a scenario.
@@ -55,14 +60,15 @@ impl Plot {
         };
         let groups = results.measurements.iter().map(|measurement| {
             let note = format!("{:.0} MiB RSS", measurement.peak_rss_mib);
-            group(&measurement.system, measurement.rows_per_second, note)
+            group(&measurement.system.name(), measurement.rows_per_second, note)
         });
         Self {
-            title: format!("{}: {unit} per second", results.scenario.name()),
+            title: format!("{}: {unit} per second", results.scenario),
             subtitle: description.to_owned(),
             unit: format!("{unit}/s"),
             series: vec![String::new()],
             groups: groups.collect(),
+            command: String::new(),
         }
     }
 
@@ -92,7 +98,8 @@ impl Plot {
             }
             y += GAP;
         }
-        let height = y + MARGIN - GAP;
+        text(&mut body, MARGIN, y + FOOT - GAP, "foot", "start", &self.command);
+        let height = y + FOOT - GAP + MARGIN / 2.0;
         format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" \
              width=\"{WIDTH}\" height=\"{height}\">\n<style>{STYLE}</style>\n\
@@ -175,9 +182,10 @@ mod tests {
             unit: "rows/s".to_owned(),
             series: vec![String::new()],
             groups: vec![group("copy", 50.0), group("forebay-1", 200.0)],
+            command: "make bench SCENARIOS=a".to_owned(),
         };
         let svg = plot.svg();
-        assert!(svg.contains("a &lt; b &amp; c"));
+        assert!(svg.contains("a &lt; b &amp; c") && svg.contains(">make bench SCENARIOS=a<"));
         assert!(svg.contains(r##"width="125.0" height="23" rx="2" fill="#9aa5b1""##), "{svg}");
         assert!(svg.contains(r##"width="500.0" height="23" rx="2" fill="#0072b2""##), "{svg}");
     }

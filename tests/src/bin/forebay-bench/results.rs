@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::{scenario::Scenario, system::System};
+use crate::{goal::Goal, system::System};
 
 /// What one system did: in the run that took the median of the time.
 #[derive(Clone, Debug, Serialize)]
 pub struct Measurement {
-    pub system: String,
+    pub system: System,
     /// Rows, or datasets, that it was given; those of bad events are among them.
     pub rows: u64,
     pub events: u64,
@@ -22,8 +22,8 @@ pub struct Measurement {
     pub peak_rss_mib: f64,
     /// Of the client's process alone.
     pub client_cpu_seconds_per_million_rows: f64,
-    /// Of the database.
-    pub server_cpu_seconds_per_million_rows: f64,
+    /// Of the database, if it can be looked at.
+    pub server_cpu_seconds_per_million_rows: Option<f64>,
     pub wal_bytes_per_row: f64,
     /// Seconds per step, of those that say so.
     pub steps: BTreeMap<String, f64>,
@@ -40,17 +40,17 @@ impl Measurement {
     }
 }
 
-/// What all systems did in one scenario.
+/// What all systems did in one scenario, and what was aimed at.
 #[derive(Debug)]
 pub struct Results {
-    pub scenario: Scenario,
+    pub scenario: String,
+    pub goals: Vec<Goal>,
     pub measurements: Vec<Measurement>,
 }
 
 impl Results {
     pub fn of(&self, system: System) -> Option<&Measurement> {
-        let name = system.name();
-        self.measurements.iter().find(|measurement| measurement.system == name)
+        self.measurements.iter().find(|measurement| measurement.system == system)
     }
 }
 
@@ -59,28 +59,33 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::Measurement;
+    use crate::system::System;
 
-    fn run(seconds: f64) -> Measurement {
-        Measurement {
-            system: "copy".to_owned(),
-            rows: 1,
-            events: 1,
-            seconds,
-            seconds_of_runs: vec![seconds],
-            rows_per_second: 1.0 / seconds,
-            events_per_second: 1.0 / seconds,
-            peak_rss_mib: 0.0,
-            client_cpu_seconds_per_million_rows: 0.0,
-            server_cpu_seconds_per_million_rows: 0.0,
-            wal_bytes_per_row: 0.0,
-            steps: BTreeMap::new(),
+    impl Measurement {
+        /// One of a row that took so long.
+        pub fn sample(system: System, seconds: f64) -> Self {
+            Self {
+                system,
+                rows: 1,
+                events: 1,
+                seconds,
+                seconds_of_runs: vec![seconds],
+                rows_per_second: 1.0 / seconds,
+                events_per_second: 1.0 / seconds,
+                peak_rss_mib: 0.0,
+                client_cpu_seconds_per_million_rows: 0.0,
+                server_cpu_seconds_per_million_rows: None,
+                wal_bytes_per_row: 0.0,
+                steps: BTreeMap::new(),
+            }
         }
     }
 
     #[test]
     fn the_median_run_counts() {
         let median = |seconds: &[f64]| {
-            Measurement::median(seconds.iter().copied().map(run).collect())
+            let runs = seconds.iter().map(|seconds| Measurement::sample(System::Copy, *seconds));
+            Measurement::median(runs.collect())
                 .map(|median| (median.seconds, median.seconds_of_runs))
         };
         assert_eq!(median(&[]), None);

@@ -3,27 +3,49 @@
 use std::{
     collections::BTreeMap,
     env,
+    fs::File,
     io::{BufRead, BufReader},
-    path::Path,
     process::{Command, Stdio},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use clap::ValueEnum;
 use forebay_tests::{
-    Database, Writer, WriterConfig, account, metrics::Metrics, process::Process, wait,
+    Database, Topic, Writer, WriterConfig, account,
+    metrics::Metrics,
+    process::{self, Process},
 };
+use serde::{Deserialize, Serialize};
+use tokio::time::interval;
 
-/// The writer's default, and so the others'.
-pub const BATCH_ROWS: u64 = 20_000;
+use crate::{DSN, servers::Servers};
 
-/// The writer's steps; the first two of a batch run while the batch before it is merged.
-const STEPS: &[&str] =
-    &["consume", "decode", "stage", "resolve", "merge", "dead_letters", "commit"];
+/// The writer's steps, and the parts of the merge; the first two of a batch run while the batch
+/// before it is merged.
+pub const STEPS: &[&str] = &[
+    "start",
+    "consume",
+    "decode",
+    "stage",
+    "resolve",
+    "merge",
+    "merge_count",
+    "merge_look",
+    "merge_write",
+    "dead_letters",
+    "commit",
+];
+
+/// How often the writer's progress is looked at.
+const LOOK: Duration = Duration::from_millis(10);
+
+/// How long a writer may merge nothing before it is given up.
+const STANDSTILL: Duration = Duration::from_secs(300);
 
 /// Who is measured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum System {
     /// Binary COPY into the table.
     Copy,
@@ -35,33 +57,29 @@ pub enum System {
     ButlerClient,
     /// Forebay from Kafka, one worker.
     #[value(name = "forebay-1")]
+    #[serde(rename = "forebay-1")]
     Forebay1,
     /// Forebay from Kafka, two workers.
     #[value(name = "forebay-2")]
+    #[serde(rename = "forebay-2")]
     Forebay2,
 }
 
 impl System {
-    /// Those that write rows into an empty table, in the order of the report.
-    pub const OF_ROWS: &[Self] =
-        &[Self::Copy, Self::BulkSql, Self::DebeziumJdbc, Self::Forebay1, Self::Forebay2];
-
-    /// Those that update a row that is there.
-    pub const UPDATING: &[Self] =
-        &[Self::BulkSql, Self::DebeziumJdbc, Self::Forebay1, Self::Forebay2];
-
-    /// Those that read from Kafka, and pass a bad event.
-    pub const FROM_KAFKA: &[Self] = &[Self::Forebay1, Self::Forebay2];
-
-    /// Those that write into a Butler repository. What the client has written is what bulk SQL writes
-    /// again.
-    pub const OF_BUTLER: &[Self] =
-        &[Self::ButlerClient, Self::BulkSql, Self::Forebay1, Self::Forebay2];
-
     /// As it is named on the command line, and in files.
     pub fn name(self) -> String {
         self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
     }
+}
+
+/// Refuses systems that a scenario can't measure.
+pub fn check(systems: &[System], can: &[System], why: &str) -> Result<()> {
+    ensure!(!systems.is_empty(), "systems: there is none");
+    for (place, system) in systems.iter().enumerate() {
+        ensure!(can.contains(system), "systems: not {}: {why}", system.name());
+        ensure!(!systems[..place].contains(system), "systems: {} comes twice", system.name());
+    }
+    Ok(())
 }
 
 /// A process that has done its work; it is killed when this value goes.
@@ -72,17 +90,50 @@ pub enum Client {
     Forebay(Writer),
 }
 
+/// What a writer is given.
+pub struct Assignment<'a> {
+    pub servers: &'a Servers,
+    pub database: &'a Database,
+    pub topic: &'a Topic,
+    pub workers: u8,
+    /// Over what the harness sets.
+    pub settings: &'a toml::Table,
+}
+
+impl Assignment<'_> {
+    /// The writer's configuration and the name of its source.
+    pub fn config(
+        &self,
+        form: impl FnOnce(WriterConfig) -> WriterConfig,
+    ) -> (WriterConfig, String) {
+        let source = self.servers.source();
+        let config = WriterConfig::of(self.servers.kafka(), self.database, &source, self.topic)
+            .set("workers.count", i64::from(self.workers));
+        (laid_over(form(config), "", self.settings), source)
+    }
+}
+
+/// A configuration with the values of a table set, section by section.
+fn laid_over(config: WriterConfig, section: &str, settings: &toml::Table) -> WriterConfig {
+    settings.iter().fold(config, |config, (name, value)| match value {
+        toml::Value::Table(inner) => laid_over(config, &format!("{section}{name}."), inner),
+        value => config.set(&format!("{section}{name}"), value.clone()),
+    })
+}
+
 impl Client {
     /// Starts this same program with a subcommand, and waits until it is done.
-    pub async fn own(arguments: &[&str]) -> Result<Self> {
+    pub async fn own(servers: &Servers, dsn: &str, arguments: &[&str]) -> Result<Self> {
         let mut command = account::own_command(env::current_exe()?);
-        command.args(arguments);
-        Self::start(arguments.first().copied().unwrap_or_default(), command).await
+        command.args(arguments).env(DSN, dsn);
+        Self::start(servers, arguments.first().copied().unwrap_or_default(), command).await
     }
 
     /// Starts a program, and waits until it prints `done`, or that and the seconds.
-    pub async fn start(name: &str, mut command: Command) -> Result<Self> {
-        command.stdout(Stdio::piped());
+    pub async fn start(servers: &Servers, name: &str, mut command: Command) -> Result<Self> {
+        let log = servers.directory().join(format!("{name}.log"));
+        let errors = File::create(&log).with_context(|| format!("create {}", log.display()))?;
+        command.stdout(Stdio::piped()).stderr(errors);
         let mut process = Process::start(name, command)?;
         let output = process.take_stdout().context("its output")?;
         let said = tokio::task::spawn_blocking(move || {
@@ -90,8 +141,10 @@ impl Client {
             BufReader::new(output).read_line(&mut line).map(|_| line)
         });
         let said = said.await??;
-        let seconds =
-            said.trim().strip_prefix("done").with_context(|| format!("{name} has failed"))?;
+        let seconds = said
+            .trim()
+            .strip_prefix("done")
+            .with_context(|| format!("{name} has failed; {}", process::log_tail(&log)))?;
         let seconds = match seconds.trim() {
             "" => None,
             seconds => Some(seconds.parse().with_context(|| format!("seconds of {name}"))?),
@@ -99,31 +152,16 @@ impl Client {
         Ok(Self::Other { process, seconds, steps: BTreeMap::new() })
     }
 
-    /// Starts a writer, and waits until it has merged so many events of this source.
+    /// Starts a writer, and waits until it has merged so many events of its source.
     pub async fn forebay(
-        scratch: &Path,
-        config: WriterConfig,
-        database: &Database,
-        source: &str,
+        assignment: &Assignment<'_>,
+        form: impl FnOnce(WriterConfig) -> WriterConfig,
         events: u64,
     ) -> Result<Self> {
-        let mut writer = Writer::start_in(scratch, config)?;
-        let all = i64::try_from(events)?;
-        let sql = "select coalesce(sum(next_offset), 0)::int8 from forebay.progress \
-                   where source = $1";
-        let progress = &database.primary().prepare(sql).await?;
-        let merged = wait::until_within(Duration::MAX, "the writer to merge all events", || {
-            let ended = writer.exit_status();
-            async move {
-                if let Some(status) = ended? {
-                    bail!("the writer has ended: {status}");
-                }
-                let merged: i64 = database.primary().query_one(progress, &[&source]).await?.get(0);
-                Ok((merged == all).then_some(()))
-            }
-        })
-        .await;
-        merged.with_context(|| writer.output().tail())?;
+        let (config, source) = assignment.config(form);
+        let mut writer = Writer::start_in(assignment.servers.directory(), config)?;
+        let merged = wait_until_merged(assignment.database, &mut writer, &source, events).await;
+        explained(merged, &mut writer).await?;
         Ok(Self::Forebay(writer))
     }
 
@@ -134,11 +172,15 @@ impl Client {
             Self::Forebay(writer) => writer,
         };
         let metrics = Metrics::of(writer).await?;
-        let seconds = |step: &&str| {
-            let seconds = metrics.get("forebay_step_seconds_sum", &[("step", step)])?;
-            Ok(((*step).to_owned(), seconds))
-        };
-        STEPS.iter().map(seconds).collect()
+        let mut steps = BTreeMap::new();
+        for name in STEPS {
+            let seconds = match name.strip_prefix("merge_") {
+                Some(part) => metrics.sum("forebay_merge_part_seconds_sum", &[("part", part)]),
+                None => metrics.sum("forebay_step_seconds_sum", &[("step", name)]),
+            };
+            steps.extend(seconds.map(|seconds| ((*name).to_owned(), seconds)));
+        }
+        Ok(steps)
     }
 
     /// The seconds that it took by its own clock, if it says so.
@@ -155,4 +197,38 @@ impl Client {
             Self::Forebay(writer) => writer.id(),
         }
     }
+}
+
+/// An error with what the writer said last.
+pub async fn explained<T>(result: Result<T>, writer: &mut Writer) -> Result<T> {
+    match result {
+        Ok(done) => Ok(done),
+        Err(error) => Err(error.context(writer.last_words().await)),
+    }
+}
+
+async fn wait_until_merged(
+    database: &Database,
+    writer: &mut Writer,
+    source: &str,
+    events: u64,
+) -> Result<()> {
+    let all = i64::try_from(events)?;
+    let sql = "select coalesce(sum(next_offset), 0)::int8 from forebay.progress where source = $1";
+    let progress = &database.primary().prepare(sql).await?;
+    let (mut merged, mut since) = (0, Instant::now());
+    let mut looks = interval(LOOK);
+    while merged < all {
+        looks.tick().await;
+        if let Some(status) = writer.exit_status()? {
+            bail!("the writer has ended: {status}");
+        }
+        let now: i64 = database.primary().query_one(progress, &[&source]).await?.get(0);
+        if now > merged {
+            (merged, since) = (now, Instant::now());
+        }
+        let waited = since.elapsed();
+        ensure!(waited < STANDSTILL, "nothing is merged any more after {merged} of {all} events");
+    }
+    Ok(())
 }
