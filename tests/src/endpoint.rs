@@ -20,8 +20,9 @@ pub struct Endpoint {
 /// The superuser of every cluster of the harness.
 pub const SUPERUSER: &str = "postgres";
 
-const PARAMETERS: &str = "write `host=… port=… user=… password=…`, of which port and password may be left out; \
-                          the connection is without TLS, and the databases are made there";
+/// What a connection string may say.
+const PARAMETERS: &str = "write `host=… port=… user=… password=…`, of which port and password may \
+                          be left out; a database can't be chosen, nor TLS";
 
 impl Endpoint {
     /// The host of every server of the harness.

@@ -9,7 +9,7 @@ use tokio::time::interval;
 
 use crate::{
     Bench, goal,
-    plot::{Bar, Group, Plot},
+    plot::{Bar, Group, Plot, number},
     preload, report,
     row::MAX_ROWS,
     scenario::{Known, Scenario, rows_per_commit},
@@ -131,7 +131,10 @@ fn plot(name: &str, backlog: &Backlog) -> Plot {
     });
     Plot {
         title: format!("{name}: memory of the writer"),
-        subtitle: format!("resident set, by the merged share of {} events", backlog.events),
+        subtitle: format!(
+            "resident set, by the merged share of {} events",
+            number(backlog.events as f64)
+        ),
         unit: "MiB".to_owned(),
         series: vec![String::new()],
         groups: groups.collect(),

@@ -20,6 +20,7 @@ use crate::{
     comparison::Comparison,
     goal::Goal,
     meter::{Meter, Work},
+    plot::number,
     preload,
     results::{Measurement, Results},
     scenario::{Known, Scenario},
@@ -93,8 +94,9 @@ pub async fn run(
         bench,
         scenario,
         description: format!(
-            "{description}: {datasets} datasets of {visits} visits, {detectors} detectors, \
-             {dataset_types} dataset types"
+            "{description}: {} datasets of {visits} visits, {detectors} detectors, \
+             {dataset_types} dataset types",
+            number(datasets as f64)
         ),
         unit: "datasets",
         systems: &settings.systems,

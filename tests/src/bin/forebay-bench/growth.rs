@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Bench, goal,
     meter::{Meter, Work},
-    plot::{Bar, Group, Plot},
+    plot::{Bar, Group, Plot, number},
     preload, report,
     results::Measurement,
     row::{self, MAX_ROWS, Row, mix},
@@ -231,7 +231,10 @@ fn plot(name: &str, steps: &[Step], sizes: &[u64], rows: u64) -> Plot {
     });
     Plot {
         title: format!("{name}: time per new row"),
-        subtitle: format!("of {rows} new rows, by the rows that the table has already"),
+        subtitle: format!(
+            "of {} new rows, by the rows that the table has already",
+            number(rows as f64)
+        ),
         unit: "µs/row".to_owned(),
         series: SYSTEMS.iter().map(|system| system.name()).collect(),
         groups: groups.collect(),

@@ -26,7 +26,7 @@ use crate::{
     Bench,
     feed::Feed,
     goal,
-    plot::{Bar, Group, Plot},
+    plot::{Bar, Group, Plot, number},
     report,
     scenario::{Known, Scenario, rows_per_commit},
     servers::Replica,
@@ -261,7 +261,7 @@ fn plot(name: &str, loads: &[Load], capacity: f64) -> Plot {
     });
     Plot {
         title: format!("{name} from produce to visible on the replica"),
-        subtitle: format!("by load; 100 % are {capacity:.0} events/s"),
+        subtitle: format!("by load; 100 % are {} events/s", number(capacity.round())),
         unit: "ms".to_owned(),
         series: PERCENTILES.iter().map(|one| format!("p{one}")).collect(),
         groups: groups.collect(),

@@ -59,7 +59,7 @@ impl Plot {
             bars: vec![Bar { value, note }],
         };
         let groups = results.measurements.iter().map(|measurement| {
-            let note = format!("{:.0} MiB RSS", measurement.peak_rss_mib);
+            let note = format!("{} MiB RSS", number(measurement.peak_rss_mib.round()));
             group(&measurement.system.name(), measurement.rows_per_second, note)
         });
         Self {
@@ -118,9 +118,9 @@ impl Plot {
             for (series, colour) in self.series.iter().zip(COLOURS.iter().cycle()) {
                 let _ = writeln!(
                     head,
-                    r#"<rect x="{x}" y="30" width="14" height="14" fill="{colour}"/>"#
+                    r#"<rect x="{x}" y="60" width="14" height="14" fill="{colour}"/>"#
                 );
-                text(&mut head, x + 20.0, 42.0, "small", "start", series);
+                text(&mut head, x + 20.0, 72.0, "small", "start", series);
                 x += 110.0;
             }
         }
@@ -146,9 +146,9 @@ fn text(into: &mut String, x: f64, y: f64, class: &str, anchor: &str, words: &st
     );
 }
 
-/// With commas between thousands, and a decimal if it is small.
-fn number(value: f64) -> String {
-    if value < 100.0 {
+/// With commas between thousands, and with a decimal if it is small and not whole.
+pub fn number(value: f64) -> String {
+    if value < 100.0 && value.fract() != 0.0 {
         return format!("{value:.1}");
     }
     let digits = format!("{value:.0}");
@@ -168,8 +168,8 @@ mod tests {
 
     #[test]
     fn numbers_are_readable() {
-        let numbers = [0.0, 9.96, 100.0, 999.6, 1_000.0, 1_234_567.0].map(number);
-        assert_eq!(numbers, ["0.0", "10.0", "100", "1,000", "1,000", "1,234,567"]);
+        let numbers = [0.0, 9.96, 20.0, 999.6, 1_000.0, 1_234_567.0].map(number);
+        assert_eq!(numbers, ["0", "10.0", "20", "1,000", "1,000", "1,234,567"]);
     }
 
     #[test]

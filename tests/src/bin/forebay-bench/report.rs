@@ -60,7 +60,7 @@ fn print_line(measurement: &Measurement) {
     let mut steps: Vec<_> = measurement.steps.iter().collect();
     steps.sort_by_key(|(step, _)| place(step));
     if !steps.is_empty() {
-        let words = steps.iter().map(|(step, seconds)| format!("{step} {seconds:.1} s"));
+        let words = steps.iter().map(|(step, seconds)| format!("{step} {seconds:.2} s"));
         println!("    {}", words.collect::<Vec<_>>().join(", "));
     }
 }

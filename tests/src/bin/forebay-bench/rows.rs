@@ -11,6 +11,7 @@ use crate::{
     goal::Goal,
     jdbc_sink,
     meter::{Meter, Work},
+    plot::number,
     preload,
     results::{Measurement, Results},
     scenario::{Known, Scenario, rows_per_commit},
@@ -65,8 +66,12 @@ pub async fn run(
 ) -> Result<()> {
     let (rows, stream) = (bench.arguments.rows, &settings.stream);
     let topic = preload::topic(bench.servers, stream, rows).await?;
-    let description =
-        format!("{rows} rows, {}{}", settings.description, ratio(bench, &topic, stream)?);
+    let description = format!(
+        "{} rows, {}{}",
+        number(rows as f64),
+        settings.description,
+        ratio(bench, &topic, stream)?
+    );
     let (ends, rows_left) = (Ends::of(stream, rows), stream.rows_left(rows));
     let run = Run { bench, scenario, settings, rows, rows_left, topic: &topic, ends };
     let comparison = Comparison {

@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use forebay_tests::{Broker, Database, Endpoint, Postgres, Topic, scratch::Scratch, topic, wait};
-use tokio_postgres::Client;
+use tokio_postgres::{Client, error::SqlState};
 
 /// Of own servers. Fit for a load: no checkpoint falls into a measurement. All that makes a commit
 /// safe is on.
@@ -26,6 +26,9 @@ const SETTINGS: &[(&str, &str)] = &[
 
 /// Those without which figures are of a database that loses commits.
 const SAFE: &[&str] = &["fsync", "synchronous_commit", "full_page_writes"];
+
+/// Those that the extension makes, which belong to no database.
+const ROLES: &[&str] = &["forebay_admin", "forebay_writer", "forebay_reader"];
 
 /// What all names begin with.
 const PREFIX: &str = "forebay_bench";
@@ -67,7 +70,7 @@ struct Made {
     databases: BTreeSet<String>,
     topics: BTreeSet<String>,
     groups: BTreeSet<String>,
-    /// That were there before.
+    /// Of [`ROLES`], those that were there before.
     roles_before: BTreeSet<String>,
 }
 
@@ -105,7 +108,7 @@ impl Servers {
         for name in
             SAFE.iter().filter(|name| servers.settings.get(**name).is_none_or(|v| v == "off"))
         {
-            println!("note: {name} is off on this primary: its figures are of no production");
+            println!("note: {name} is off on this primary: its figures say nothing of production");
         }
         println!("what is made on these servers is called {PREFIX}_{}_…", servers.tag);
         Ok(servers)
@@ -253,13 +256,23 @@ impl Servers {
             return Ok(());
         }
         let made = self.made.take();
+        // What the one refuses is no reason to leave anything on the other.
+        let cleared = [self.clear_primary(&made).await, self.clear_broker(&made).await];
+        cleared.into_iter().collect()
+    }
+
+    async fn clear_primary(&self, made: &Made) -> Result<()> {
         let client = self.primary.connect("postgres").await?;
         for name in &made.databases {
             drop_database(&client, name).await?;
         }
         for role in roles(&client).await?.difference(&made.roles_before) {
-            client.batch_execute(&format!("drop role {role}")).await?;
+            drop_role(&client, role).await?;
         }
+        Ok(())
+    }
+
+    async fn clear_broker(&self, made: &Made) -> Result<()> {
         for name in topic::names(&self.kafka).await?.intersection(&made.topics) {
             Topic::existing(name, 0).delete(&self.kafka).await?;
         }
@@ -275,10 +288,18 @@ async fn drop_database(client: &Client, name: &str) -> Result<()> {
     client.batch_execute(&sql).await.with_context(|| format!("drop database {name}"))
 }
 
-/// Those that the extension makes, which belong to no database.
+/// Drops a role, if nobody has come to need it.
+async fn drop_role(client: &Client, name: &str) -> Result<()> {
+    match client.batch_execute(&format!("drop role {name}")).await {
+        Err(error) if error.code() == Some(&SqlState::DEPENDENT_OBJECTS_STILL_EXIST) => Ok(()),
+        dropped => dropped.with_context(|| format!("drop role {name}")),
+    }
+}
+
+/// Of [`ROLES`], those that are there.
 async fn roles(client: &Client) -> Result<BTreeSet<String>> {
-    let sql = "select rolname::text from pg_roles where rolname ~ '^forebay_[a-z]+$'";
-    Ok(client.query(sql, &[]).await?.iter().map(|row| row.get(0)).collect())
+    let sql = "select rolname::text from pg_roles where rolname = any($1)";
+    Ok(client.query(sql, &[&ROLES]).await?.iter().map(|row| row.get(0)).collect())
 }
 
 async fn settings(client: &Client) -> Result<BTreeMap<String, String>> {
