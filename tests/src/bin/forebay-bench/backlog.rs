@@ -55,8 +55,8 @@ struct Backlog {
     events: u64,
     seconds: f64,
     peak_rss_mib: f64,
-    /// The most in each tenth of the events.
-    rss_mib: Vec<f64>,
+    /// The most in each tenth of the events, if it was looked at meanwhile.
+    rss_mib: Vec<Option<f64>>,
 }
 
 /// Fills a topic, and has one worker merge all of it.
@@ -83,7 +83,8 @@ pub async fn run(bench: &Bench<'_>, scenario: &Scenario, settings: &Settings) ->
     let mut writer = Writer::start_in(servers.directory(), config)?;
     let watched = watch(&database, &mut writer, &source, events).await;
     let backlog = explained(watched, &mut writer).await?;
-    let cells: String = backlog.rss_mib.iter().map(|mib| format!("{mib:>5.0}")).collect();
+    let cell = |mib: &Option<f64>| mib.map_or("    –".to_owned(), |mib| format!("{mib:>5.0}"));
+    let cells: String = backlog.rss_mib.iter().map(cell).collect();
     println!("  MiB by tenths of the backlog:{cells}");
     let (peak, most) = (backlog.peak_rss_mib, settings.most_mib);
     let verdict = goal::verdict(peak <= most, &format!("at most {most}"));
@@ -105,7 +106,7 @@ async fn watch(
     let sql = "select coalesce(sum(next_offset), 0)::int8 from forebay.progress where source = $1";
     let database = database.primary();
     let progress = database.prepare(sql).await?;
-    let mut rss_mib = vec![0.0; TENTHS];
+    let mut rss_mib = vec![None; TENTHS];
     let mut looks = interval(LOOK);
     loop {
         looks.tick().await;
@@ -118,17 +119,20 @@ async fn watch(
             break;
         }
         let tenth = usize::try_from(merged * TENTHS as u64 / events)?;
-        rss_mib[tenth] = memory::resident_mib(writer.id())?.max(rss_mib[tenth]);
+        let mib = memory::resident_mib(writer.id())?;
+        rss_mib[tenth] = Some(rss_mib[tenth].map_or(mib, |most: f64| most.max(mib)));
     }
     let seconds = start.elapsed().as_secs_f64();
     Ok(Backlog { events, seconds, peak_rss_mib: memory::peak_mib(writer.id())?, rss_mib })
 }
 
 fn plot(name: &str, backlog: &Backlog) -> Plot {
-    let groups = backlog.rss_mib.iter().enumerate().map(|(tenth, mib)| Group {
+    let group = |(tenth, mib): (usize, &Option<f64>)| Group {
         label: format!("{} to {} %", tenth * 100 / TENTHS, (tenth + 1) * 100 / TENTHS),
-        bars: vec![Bar { value: *mib, note: String::new() }],
-    });
+        bars: mib.iter().map(|&value| Bar { value, note: String::new() }).collect(),
+    };
+    let groups = backlog.rss_mib.iter().enumerate().map(group);
+    let groups = groups.filter(|group| !group.bars.is_empty());
     Plot {
         title: format!("{name}: memory of the writer"),
         subtitle: format!(

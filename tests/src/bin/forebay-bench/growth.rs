@@ -223,7 +223,7 @@ fn print(step: &Step) {
 
 fn plot(name: &str, steps: &[Step], sizes: &[u64], rows: u64) -> Plot {
     let groups = steps.chunks(SYSTEMS.len()).zip(sizes).map(|(steps, size)| Group {
-        label: format!("{:.1} M rows", *size as f64 / 1e6),
+        label: format!("{} rows", number(*size as f64)),
         bars: steps
             .iter()
             .map(|step| Bar { value: step.microseconds_per_row(), note: String::new() })

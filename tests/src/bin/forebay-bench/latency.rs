@@ -260,7 +260,7 @@ fn plot(name: &str, loads: &[Load], capacity: f64) -> Plot {
         bars: load.percentiles.iter().map(bar).collect(),
     });
     Plot {
-        title: format!("{name} from produce to visible on the replica"),
+        title: format!("{name}: from produce to visible on the replica"),
         subtitle: format!("by load; 100 % are {} events/s", number(capacity.round())),
         unit: "ms".to_owned(),
         series: PERCENTILES.iter().map(|one| format!("p{one}")).collect(),

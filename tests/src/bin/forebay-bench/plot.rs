@@ -23,6 +23,13 @@ pub struct Group {
     pub bars: Vec<Bar>,
 }
 
+impl Group {
+    /// Whether it is a writer's, beside others'.
+    fn is_ours(&self) -> bool {
+        self.label.starts_with("forebay")
+    }
+}
+
 /// A bar, and what stands behind its value.
 pub struct Bar {
     pub value: f64,
@@ -130,10 +137,10 @@ impl Plot {
     fn colour(&self, group: &Group, place: usize) -> &'static str {
         if self.series.len() > 1 {
             COLOURS[place % COLOURS.len()]
-        } else if group.label.starts_with("forebay") {
-            COLOURS[0]
-        } else {
+        } else if self.groups.iter().any(Group::is_ours) && !group.is_ours() {
             GREY
+        } else {
+            COLOURS[0]
         }
     }
 }
