@@ -13,6 +13,10 @@ use forebay_tests::{Stack, account, process::Process, topic, wait};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
+/// Every password is good for the stack's servers: one that must be quoted, and told to nobody.
+const PASSWORD: &str = r"it\'s a secret \\";
+const SECRET: &str = "s a secret";
+
 /// The benchmark with the stack's servers, and a folder for files of its own.
 struct Bench {
     stack: Stack,
@@ -45,7 +49,7 @@ impl Bench {
     }
 
     fn command(&self, scenarios: &[&str], arguments: &[&str]) -> Command {
-        let dsn = |port| format!("host=127.0.0.1 port={port} user=postgres");
+        let dsn = |port| format!("host=127.0.0.1 port={port} user=postgres password='{PASSWORD}'");
         let mut command = account::own_command(env!("CARGO_BIN_EXE_forebay-bench"));
         command.arg("--scenarios").arg(scenarios.join(",")).args(["--runs", "1"]).args(arguments);
         command.arg("--output").arg(&self.directory);
@@ -64,6 +68,7 @@ impl Bench {
             tokio::task::spawn_blocking(move || command.output()).await??;
         let [stdout, stderr] =
             [stdout, stderr].map(|said| String::from_utf8_lossy(&said).into_owned());
+        ensure!(!stdout.contains(SECRET) && !stderr.contains(SECRET), "{stdout}{stderr}");
         Ok(Ended { status, stdout, stderr })
     }
 
@@ -73,6 +78,7 @@ impl Bench {
         let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
         let plot = fs::read_to_string(path.with_extension("svg"))?;
         ensure!(plot.starts_with("<svg ") && plot.ends_with("</svg>\n"), "{plot}");
+        ensure!(!text.contains(SECRET) && !plot.contains(SECRET), "{text}{plot}");
         Ok(serde_json::from_str(&text)?)
     }
 
