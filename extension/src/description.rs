@@ -25,6 +25,8 @@ thread_local! {
     static WATCHED: RefCell<HashSet<u32>> = RefCell::default();
     /// Whether something has changed that a kept description depends on.
     static STALE: Cell<bool> = const { Cell::new(false) };
+    /// How often a relation or a schema has.
+    static CHANGES: Cell<u64> = const { Cell::new(0) };
     static IS_WATCHING: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -114,9 +116,21 @@ const CACHES: [pg_sys::SysCacheIdentifier::Type; 4] = [
     pg_sys::SysCacheIdentifier::PROCOID,
 ];
 
-/// Forgets all descriptions: a merge has failed, perhaps for one that is out of date.
+/// Forgets all descriptions: one may be out of date, or a merge has failed, perhaps for that.
 pub fn forget() {
     STALE.set(true);
+}
+
+/// How often a relation that a description depends on, or the name of a schema, has changed in this
+/// session. What a description says of foreign keys, if it was made after this was read, holds as long as
+/// this stays.
+pub fn changes() -> u64 {
+    CHANGES.get()
+}
+
+fn count_change() {
+    forget();
+    CHANGES.set(CHANGES.get() + 1);
 }
 
 /// Called with the relation, or none if any may have changed.
@@ -126,10 +140,14 @@ unsafe extern "C-unwind" fn relation_changed(_: Datum, relation: Oid) {
             watched.try_borrow().map_or(true, |watched| watched.contains(&relation.to_u32()))
         });
     if is_watched {
-        STALE.set(true);
+        count_change();
     }
 }
 
-unsafe extern "C-unwind" fn entry_changed(_: Datum, _: i32, _: u32) {
-    STALE.set(true);
+unsafe extern "C-unwind" fn entry_changed(_: Datum, cache: i32, _: u32) {
+    if cache == pg_sys::SysCacheIdentifier::NAMESPACEOID as i32 {
+        count_change();
+    } else {
+        forget();
+    }
 }

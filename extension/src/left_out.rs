@@ -8,11 +8,14 @@
 //! those of every other statement, also of those that triggers run.
 
 use std::cell::{Cell, RefCell};
-use std::ffi::{CStr, CString};
+use std::ffi::c_char;
 use std::slice;
 
 use pgrx::pg_sys::{self, Oid, QueryDesc};
 use pgrx::{GucContext, GucFlags, GucRegistry, GucSetting, pg_guard};
+
+use crate::description;
+use crate::plan::Plan;
 
 static SET_BASED: GucSetting<bool> = GucSetting::<bool>::new(true);
 
@@ -23,9 +26,22 @@ thread_local! {
 
 /// The statement that is about to start, and what it leaves out.
 struct LeftOut {
-    sql: CString,
-    relation: Oid,
-    constraints: Vec<Oid>,
+    /// The text of its plan, by which it is known: code that runs while it is planned may execute a
+    /// statement of equal text.
+    text: *const c_char,
+    checked: Checked,
+}
+
+/// Foreign keys that have been checked for all rows that a statement writes.
+#[derive(Debug, Clone)]
+pub struct Checked {
+    /// The table that is written.
+    pub relation: Oid,
+    /// Their constraints.
+    pub constraints: Vec<Oid>,
+    /// What [`description::changes`] was when the table was described. If it is not the same when the
+    /// statement starts, triggers check them once more.
+    pub changes: u64,
 }
 
 /// Registers the setting, and puts itself into the executor's way.
@@ -52,20 +68,14 @@ pub fn is_possible() -> bool {
     SET_BASED.get() && unsafe { pg_sys::XactIsoLevel } < pg_sys::XACT_REPEATABLE_READ as i32
 }
 
-/// Runs `work`, whose one statement `sql` writes into `relation` without these foreign keys being
-/// checked: the caller has done so.
-pub fn leaving_out<T>(
-    sql: &str,
-    relation: Oid,
-    constraints: Vec<Oid>,
-    work: impl FnOnce() -> T,
-) -> T {
+/// Runs `work`, which executes `plan` once; its statement leaves out what has been checked.
+pub fn leaving_out<T>(plan: &Plan, checked: Checked, work: impl FnOnce() -> T) -> T {
     let _disarm = Disarm;
-    if let Ok(sql) = CString::new(sql)
-        && !constraints.is_empty()
-    {
-        LEFT_OUT.set(Some(LeftOut { sql, relation, constraints }));
-    }
+    let text = plan.text();
+    // Also none is set: the statement that another merge is about to start may have the same plan, where
+    // a table's code merges, too.
+    let is_armed = !text.is_null() && !checked.constraints.is_empty();
+    LEFT_OUT.set(is_armed.then_some(LeftOut { text, checked }));
     work()
 }
 
@@ -90,12 +100,12 @@ unsafe extern "C-unwind" fn start_executor(query: *mut QueryDesc, flags: i32) {
             Some(next) => next(query, flags),
             None => pg_sys::standard_ExecutorStart(query, flags),
         }
-        let is_meant = |left_out: &mut LeftOut| {
-            let text = (*query).sourceText;
-            !text.is_null() && CStr::from_ptr(text) == left_out.sql.as_c_str()
-        };
-        if let Some(left_out) = LEFT_OUT.with_borrow_mut(|armed| armed.take_if(is_meant)) {
-            leave_out((*query).estate, &left_out);
+        let is_meant = |left_out: &mut LeftOut| (*query).sourceText == left_out.text;
+        if let Some(LeftOut { checked, .. }) =
+            LEFT_OUT.with_borrow_mut(|armed| armed.take_if(is_meant))
+            && checked.changes == description::changes()
+        {
+            leave_out((*query).estate, &checked);
         }
     }
 }
@@ -103,7 +113,7 @@ unsafe extern "C-unwind" fn start_executor(query: *mut QueryDesc, flags: i32) {
 /// # Safety
 ///
 /// `state` is the executor state of a query that has just started.
-unsafe fn leave_out(state: *mut pg_sys::EState, left_out: &LeftOut) {
+unsafe fn leave_out(state: *mut pg_sys::EState, checked: &Checked) {
     // SAFETY: the list holds the tables that the query writes, each open, with a copy of its triggers
     // that belongs to this query, or none.
     unsafe {
@@ -115,15 +125,15 @@ unsafe fn leave_out(state: *mut pg_sys::EState, left_out: &LeftOut) {
         for cell in cells {
             let written = cell.ptr_value.cast::<pg_sys::ResultRelInfo>();
             let triggers = (*written).ri_TrigDesc;
-            if triggers.is_null() || (*(*written).ri_RelationDesc).rd_id != left_out.relation {
+            if triggers.is_null() || (*(*written).ri_RelationDesc).rd_id != checked.relation {
                 continue;
             }
             let count = (*triggers).numtriggers as usize;
             for trigger in slice::from_raw_parts_mut((*triggers).triggers, count) {
-                if left_out.constraints.contains(&trigger.tgconstraint)
+                if checked.constraints.contains(&trigger.tgconstraint)
                     && pg_sys::RI_FKey_trigger_type(trigger.tgfoid) == pg_sys::RI_TRIGGER_FK as i32
                 {
-                    trigger.tgenabled = pg_sys::TRIGGER_DISABLED as std::ffi::c_char;
+                    trigger.tgenabled = pg_sys::TRIGGER_DISABLED as c_char;
                 }
             }
         }

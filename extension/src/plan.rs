@@ -10,7 +10,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::ffi::{CStr, CString};
+use std::ffi::{CStr, CString, c_char};
 use std::rc::Rc;
 
 use pgrx::pg_sys;
@@ -121,6 +121,20 @@ impl Plan {
         Ok(unsafe { pg_sys::SPI_processed } as usize)
     }
 
+    /// Where the text of its one statement is: a query that has this very text, and not just an equal
+    /// one, is this plan's.
+    pub fn text(&self) -> *const c_char {
+        // SAFETY: the plan is alive, and was made of text, so it has a list of sources, of which none is
+        // null. Who gets the address can't read it without a promise of his own.
+        unsafe {
+            let sources = pg_sys::SPI_plan_get_plan_sources(self.raw);
+            if sources.is_null() || (*sources).length != 1 {
+                return std::ptr::null();
+            }
+            (*(*(*sources).elements).ptr_value.cast::<pg_sys::CachedPlanSource>()).query_string
+        }
+    }
+
     fn run(&self, arguments: &[pg_sys::Datum], fires_triggers: bool) -> Result<u64, Raised> {
         let mut values = arguments.to_vec();
         // SAFETY: the plan is alive, and there are as many values as it has arguments, none of
@@ -178,6 +192,21 @@ pub fn by_key<T>(work: impl FnOnce() -> Result<T, Raised>) -> Result<T, Raised> 
     // SAFETY: closes the level opened above; `false` undoes what was set in it.
     unsafe { pg_sys::AtEOXact_GUC(false, level) };
     value
+}
+
+/// Runs a statement, and says whether it was alone: no code that it called, while it was planned or
+/// executed, has written or locked anything. Must be called with SPI connected.
+pub fn alone<T>(statement: impl FnOnce() -> Result<T, Raised>) -> Result<(T, bool), Raised> {
+    // SAFETY: a backend in a transaction counts the commands that have written. Another one begins here,
+    // as it does before each statement of SPI.
+    let command = unsafe {
+        pg_sys::CommandCounterIncrement();
+        pg_sys::GetCurrentCommandId(false)
+    };
+    let value = statement()?;
+    // SAFETY: as above; each statement of SPI ends its command itself.
+    let ended = unsafe { pg_sys::GetCurrentCommandId(false) };
+    Ok((value, ended <= command + 1))
 }
 
 /// Runs `work`, then the after-triggers that its statements have left. If either raises, the

@@ -11,7 +11,7 @@ use pgrx::spi::SpiClient;
 use super::cut::Run;
 use super::expected::{Expected, expected};
 use crate::attempt::{Attempt, Raised, attempt};
-use crate::description::describe;
+use crate::description::{changes, describe};
 use crate::identity::as_table_owner;
 use crate::policy::{Fault, fault_of};
 use crate::query::query;
@@ -148,6 +148,8 @@ pub struct Batch {
     pub parts: Vec<Part>,
     /// The foreign keys of the targets.
     pub foreign_keys: Vec<ForeignKey>,
+    /// What [`changes`] was before its targets were described.
+    pub changes: u64,
     /// Seconds that counting took.
     pub count_seconds: f64,
 }
@@ -163,6 +165,7 @@ impl Batch {
     ) -> Result<Self, Raised> {
         let started = Instant::now();
         attempt(|_| {
+            let changes = changes();
             let set = describe(relations)?;
             // SAFETY: the transaction has an id since `stage`; otherwise it gets one now.
             let id = unsafe { pg_sys::GetTopFullTransactionId() }.value;
@@ -178,8 +181,8 @@ impl Batch {
                 })?);
             }
             parts.retain(|part| part.rows > 0);
-            let mut batch =
-                Batch { id, parts, foreign_keys: set.foreign_keys.clone(), count_seconds: 0.0 };
+            let foreign_keys = set.foreign_keys.clone();
+            let mut batch = Batch { id, parts, foreign_keys, changes, count_seconds: 0.0 };
             batch.look_at_keys(|part| part.expected == Expected::Anything)?;
             batch.count_seconds = started.elapsed().as_secs_f64();
             Ok(batch)

@@ -1,6 +1,7 @@
 //! A run merged as one set: look, reject what would violate something, write once.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::time::Instant;
 
@@ -17,8 +18,8 @@ use super::stored::Stored;
 use crate::attempt::{Attempt, Raised, attempt};
 use crate::failpoint;
 use crate::identity::as_table_owner;
-use crate::left_out::{self, leaving_out};
-use crate::plan::{Plan, by_key, query_level};
+use crate::left_out::{self, Checked, leaving_out};
+use crate::plan::{Plan, alone, by_key, query_level};
 use crate::policy::{Fault, fault_of};
 use crate::query::query;
 use crate::size::Size;
@@ -256,6 +257,7 @@ impl Job<'_> {
             return Err(stale());
         }
         let mut tallies = Vec::with_capacity(parts.len());
+        let others_wrote = Cell::new(false);
         let owner = |part: &Part| part.target.owner();
         for group in parts.chunk_by(|(one, _), (next, _)| owner(one) == owner(next)) {
             let Some((first, _)) = group.first() else { continue };
@@ -265,8 +267,15 @@ impl Job<'_> {
                     for (part, stored) in group {
                         let (batch, run) = (self.batch, self.run);
                         let assumed = care.assumed(part);
-                        let writer =
-                            Writer { batch, run, part, assumed, stored, written: &written };
+                        let writer = Writer {
+                            batch,
+                            run,
+                            part,
+                            assumed,
+                            stored,
+                            written: &written,
+                            others_wrote: &others_wrote,
+                        };
                         let tally = writer.write()?;
                         if self.batch.deletes_nothing() && tally.unchanged == 0 {
                             written.push(part.target.relation());
@@ -329,6 +338,9 @@ struct Writer<'a> {
     stored: &'a Stored,
     /// The targets of which all rows of the run have just been written.
     written: &'a [Oid],
+    /// Whether code that a statement of the run has called has written something, too. What has been
+    /// checked may not hold any more.
+    others_wrote: &'a Cell<bool>,
 }
 
 impl Writer<'_> {
@@ -392,7 +404,7 @@ impl Writer<'_> {
         places: &[ItemPointerData],
     ) -> Result<Vec<Oid>, Raised> {
         let mut checked = Vec::new();
-        if !left_out::is_possible() || self.keeps_most_stored() {
+        if !left_out::is_possible() || self.keeps_most_stored() || self.others_wrote.get() {
             return Ok(checked);
         }
         let staging = self.part.staging_of(self.run);
@@ -405,6 +417,9 @@ impl Writer<'_> {
                 return Err(stale());
             }
             checked.push(foreign_key.constraint());
+        }
+        if self.others_wrote.get() {
+            checked.clear();
         }
         Ok(checked)
     }
@@ -487,16 +502,7 @@ impl Writer<'_> {
 
     /// Runs a statement that writes; `places` is its `$4`.
     fn run(&self, sql: &str, places: &[ItemPointerData]) -> Result<u64, Raised> {
-        Spi::connect_mut(|_| {
-            let types = [pg_sys::XID8OID, pg_sys::INT4OID, pg_sys::INT4OID, pg_sys::TIDARRAYOID];
-            let places = places.to_vec().into_datum();
-            Plan::kept(sql, &types, self.part.size)?.write(&[
-                Datum::from(self.batch.id),
-                Datum::from(self.run.first),
-                Datum::from(self.run.last),
-                places.unwrap_or(Datum::null()),
-            ])
-        })
+        self.run_without(sql, places, Vec::new())
     }
 
     /// [`run`](Self::run), without what has been checked.
@@ -504,9 +510,29 @@ impl Writer<'_> {
         &self,
         sql: &str,
         places: &[ItemPointerData],
-        checked: Vec<Oid>,
+        constraints: Vec<Oid>,
     ) -> Result<u64, Raised> {
-        leaving_out(sql, self.part.target.relation(), checked, || self.run(sql, places))
+        Spi::connect_mut(|_| {
+            let types = [pg_sys::XID8OID, pg_sys::INT4OID, pg_sys::INT4OID, pg_sys::TIDARRAYOID];
+            let plan = Plan::kept(sql, &types, self.part.size)?;
+            let places = places.to_vec().into_datum();
+            let arguments = [
+                Datum::from(self.batch.id),
+                Datum::from(self.run.first),
+                Datum::from(self.run.last),
+                places.unwrap_or(Datum::null()),
+            ];
+            let relies = !constraints.is_empty();
+            let relation = self.part.target.relation();
+            let checked = Checked { relation, constraints, changes: self.batch.changes };
+            let (rows, is_alone) =
+                alone(|| leaving_out(&plan, checked, || plan.write(&arguments)))?;
+            if is_alone {
+                return Ok(rows);
+            }
+            self.others_wrote.set(true);
+            if relies { Err(stale()) } else { Ok(rows) }
+        })
     }
 
     fn answers_true(
@@ -518,8 +544,12 @@ impl Writer<'_> {
         Spi::connect_mut(|client| {
             let mut arguments = Vec::from(run_arguments(self.batch, self.run));
             arguments.push(places.to_vec().into());
-            let rows = query(client, sql, size, &arguments)?;
-            Ok(rows.first()?.get::<bool>(1)?.unwrap_or(false))
+            let (answer, is_alone) = alone(|| {
+                let rows = query(client, sql, size, &arguments)?;
+                Ok(rows.first()?.get::<bool>(1)?.unwrap_or(false))
+            })?;
+            self.others_wrote.set(self.others_wrote.get() || !is_alone);
+            Ok(answer)
         })
     }
 }

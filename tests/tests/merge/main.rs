@@ -7,6 +7,7 @@ mod concurrent_parent;
 mod concurrent_unique;
 mod expected;
 mod hostile_owner;
+mod hostile_reference;
 mod kept_plans;
 mod many_poisons;
 mod missing_right;
