@@ -43,6 +43,8 @@ grant execute on function
     forebay.next_file_removals(text, text, int8),
     forebay.ack_file_removals(int8)
     to forebay_writer;
+grant execute on function forebay.why_walked(oid, name[]), forebay.by_triggers(oid, name[])
+    to forebay_admin, forebay_writer;
 grant execute on function forebay.seen_outbox(uuid[]) to forebay_writer, forebay_reader;
 grant select on forebay.target, forebay.staged_column, forebay.progress to forebay_writer;
 grant execute on function

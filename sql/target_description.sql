@@ -183,6 +183,7 @@ comment on function forebay.describe_checks(oid) is
 
 create function forebay.why_walked(target_relation oid, key name[]) returns text
     language sql stable
+    security definer
     set search_path = pg_catalog, pg_temp
 as $$
     with tree as materialized (
@@ -262,6 +263,35 @@ as $$
 $$;
 comment on function forebay.why_by_triggers(pg_constraint) is
     'Why a foreign key of a target is checked by PostgreSQL''s triggers, once for each row. Null: a merge checks it once for a set of rows.';
+
+create function forebay.by_triggers(target_relation oid, key name[]) returns jsonb
+    language sql stable
+    security definer
+    set search_path = pg_catalog, pg_temp
+as $$
+    select coalesce(jsonb_object_agg(k.conname, w.why) filter (where w.why is not null), '{}')
+    from pg_constraint k
+    cross join lateral (select coalesce(
+        'rows are applied one by one: ' || forebay.why_walked(target_relation, key),
+        forebay.why_by_triggers(k))) w(why)
+    where k.contype = 'f' and k.conrelid = target_relation
+      and not exists ( -- that of a partition that its parent's table has
+        select from pg_constraint o where o.oid = k.conparentid and o.conrelid = k.conrelid)
+$$;
+comment on function forebay.by_triggers(oid, name[]) is
+    'The foreign keys of a target that PostgreSQL''s triggers check, once for each row, each with the reason. A merge checks the others once for a set of rows.';
+
+create view forebay.target as
+    select r.id, r.relation, r.key, r.on_conflict, r.version, r.compare, r.created_at,
+           case when r.on_conflict <> 'resolve' then forebay.why_walked(r.relation, r.key) end as why_walked,
+           case when r.on_conflict <> 'resolve' then forebay.by_triggers(r.relation, r.key) end as by_triggers
+    from forebay.registration r;
+comment on view forebay.target is
+    'The registered targets, and which way their rows take. Filled by forebay.add_target, never by hand.';
+comment on column forebay.target.why_walked is
+    'Why its rows are applied one by one. Null: they are merged as a set, as long as they do not interact.';
+comment on column forebay.target.by_triggers is
+    'Its foreign keys that PostgreSQL''s triggers check, once for each row, each with the reason. A merge checks the others once for a set of rows.';
 
 create function forebay.describe_foreign_keys(relations oid[]) returns jsonb
     language sql stable

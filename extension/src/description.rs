@@ -73,7 +73,7 @@ fn read(relations: &[Oid]) -> Result<serde_json::Value, Raised> {
 
 fn registrations(relations: &[Oid]) -> Result<String, Raised> {
     let sql = "select string_agg(concat_ws(' ', t.id, t.xmin, t.ctid), ',' order by t.id) \
-               from forebay.target t where t.relation = any ($1)";
+               from forebay.registration t where t.relation = any ($1)";
     let versions = Spi::connect_mut(|client| {
         query(client, sql, Size::default(), &[relations.to_vec().into()])?.first()?.get::<String>(1)
     })?;

@@ -89,6 +89,7 @@ extension_sql_file!(
     "../../sql/butler.sql",
     name = "butler",
     requires = [
+        "target_description",
         "stage",
         "target_api",
         butler::register::butler_register_types,

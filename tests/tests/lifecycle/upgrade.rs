@@ -11,6 +11,22 @@ const TO_0_0_9: &str = "\
 alter extension forebay drop function forebay.expire_dead_letters(text, interval, int4);
 drop function forebay.expire_dead_letters(text, interval, int4);
 drop index forebay.dead_letter_source_last_seen_idx;
+alter event trigger forebay_forget_dropped_targets disable;
+alter extension forebay drop view forebay.target;
+alter extension forebay drop function forebay.by_triggers(oid, name[]);
+drop view forebay.target;
+drop function forebay.by_triggers(oid, name[]);
+alter function forebay.why_walked(oid, name[]) security invoker;
+revoke all on function forebay.why_walked(oid, name[]) from forebay_admin, forebay_writer;
+alter table forebay.registration rename to target;
+alter sequence forebay.registration_id_seq rename to target_id_seq;
+alter table forebay.target rename constraint registration_pkey to target_pkey;
+alter table forebay.target rename constraint registration_relation_key to target_relation_key;
+alter table forebay.target rename constraint registration_on_conflict_check to target_on_conflict_check;
+comment on table forebay.target is
+    'The registered targets. Filled by forebay.add_target, never by hand.';
+grant select on forebay.target to forebay_admin, forebay_writer;
+alter event trigger forebay_forget_dropped_targets enable;
 update pg_extension set extversion = '0.0.9' where extname = 'forebay';
 ";
 
@@ -26,9 +42,9 @@ async fn an_upgrade_with_data_in_place_ends_at_the_new_version() -> Result<()> {
     let client = in_use.database.primary();
     let fresh = Database::create(&in_use.stack, "fresh").await?;
     let expected = objects(fresh.primary()).await?;
+    let before = kept(client).await?;
     client.batch_execute(TO_0_0_9).await?;
     assert_ne!(objects(client).await?, expected, "the comparison is blind");
-    let before = kept(client).await?;
 
     client.batch_execute("alter extension forebay update").await.context("update")?;
     let found = objects(client).await?;
