@@ -5,6 +5,7 @@ mod batch;
 mod concurrent_key;
 mod concurrent_parent;
 mod concurrent_unique;
+mod either_way;
 mod expected;
 mod hostile_owner;
 mod hostile_reference;

@@ -51,6 +51,11 @@ impl Meeting {
         self.database.primary()
     }
 
+    /// The name of a role that this test may create: no other has it.
+    pub fn role(&self) -> String {
+        format!("{}_role", self.database.name())
+    }
+
     /// Changes a setting of the merge's session.
     pub async fn set(&self, setting: &str, value: &str) -> Result<()> {
         self.merging.batch_execute(&format!("set {setting} = '{value}'")).await?;
