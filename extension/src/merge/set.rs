@@ -421,6 +421,7 @@ impl Writer<'_> {
         if self.others_wrote.get() {
             checked.clear();
         }
+        failpoint::hit("merge.after_check");
         Ok(checked)
     }
 

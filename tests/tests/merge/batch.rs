@@ -11,6 +11,26 @@ pub struct Source<'a> {
     next_offset: i64,
 }
 
+/// How a transaction ends, if nothing raises.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    Commit,
+    Rollback,
+}
+
+impl End {
+    /// Both ways.
+    pub const BOTH: [Self; 2] = [Self::Commit, Self::Rollback];
+
+    /// The statement that does it.
+    pub fn sql(self) -> &'static str {
+        match self {
+            Self::Commit => "commit",
+            Self::Rollback => "rollback",
+        }
+    }
+}
+
 /// Rows of one table, as SQL: a query of (event, row, op, given, values …).
 pub struct Rows<'a> {
     pub table: &'a str,
@@ -27,10 +47,16 @@ impl<'a> Source<'a> {
 
     /// Stages and merges in one transaction, which is rolled back if anything raises.
     pub async fn merge(&mut self, batch: &[Rows<'_>]) -> Result<Json, Error> {
+        self.merge_to(End::Commit, batch).await
+    }
+
+    /// [`merge`](Self::merge), to another end.
+    pub async fn merge_to(&mut self, end: End, batch: &[Rows<'_>]) -> Result<Json, Error> {
         self.client.batch_execute("begin").await?;
         let outcome = self.stage_and_merge(batch).await;
-        self.client.batch_execute(if outcome.is_ok() { "commit" } else { "rollback" }).await?;
-        if outcome.is_ok() {
+        let end = if outcome.is_ok() { end } else { End::Rollback };
+        self.client.batch_execute(end.sql()).await?;
+        if end == End::Commit {
             self.next_offset += 1;
         }
         outcome

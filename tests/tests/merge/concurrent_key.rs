@@ -69,7 +69,8 @@ async fn a_merge_waits_for_an_insert_of_its_key() -> Result<()> {
         (End::Rollback, "(1,10,0) (2,20,0) (3,30,0) (4,4,0)"),
     ] {
         let meeting = Meeting::create(&schema("update")).await?;
-        let answer = meeting.merge_behind("insert into t values (2, 2, 7)", BATCH, end).await??;
+        let answer =
+            meeting.merge_behind("begin", "insert into t values (2, 2, 7)", BATCH, end).await??;
         assert_eq!(rejected(&answer)?, [], "{end:?}: {answer}");
         assert_eq!(meeting.rows("t").await?, rows, "{end:?}");
     }
@@ -87,12 +88,12 @@ async fn no_update_is_lost() -> Result<()> {
     }
     for (end, counted) in [(End::Commit, 1), (End::Rollback, 0)] {
         let meeting = Meeting::create(&schema("update")).await?;
-        meeting.merge_behind(count, BATCH, end).await??;
+        meeting.merge_behind("begin", count, BATCH, end).await??;
         let rows = format!("(1,10,{counted}) (2,20,0) (3,30,0) (4,4,0)");
         assert_eq!(meeting.rows("t").await?, rows, "{end:?}");
     }
     let meeting = Meeting::create(&schema("update")).await?;
-    meeting.merge_ahead(BATCH, count).await??;
+    meeting.merge_ahead("merge.after_write", BATCH, End::Commit, count).await??;
     assert_eq!(meeting.rows("t").await?, "(1,10,1) (2,20,0) (3,30,0) (4,4,0)");
     Ok(())
 }
@@ -112,7 +113,7 @@ async fn an_older_row_does_not_replace_one_that_was_just_written() -> Result<()>
     }
     for (end, kept) in [(End::Commit, "(1,15,1)"), (End::Rollback, "(1,10,0)")] {
         let meeting = Meeting::create(schema).await?;
-        meeting.merge_behind(newer, BATCH, end).await??;
+        meeting.merge_behind("begin", newer, BATCH, end).await??;
         assert_eq!(meeting.rows("t").await?, format!("{kept} (2,20,0) (3,30,0)"), "{end:?}");
     }
     Ok(())
@@ -129,7 +130,7 @@ async fn a_row_that_goes_after_the_look_is_written_anew() -> Result<()> {
     }
     for end in End::BOTH {
         let meeting = Meeting::create(&schema("update")).await?;
-        let answer = meeting.merge_behind(deletion, BATCH, end).await??;
+        let answer = meeting.merge_behind("begin", deletion, BATCH, end).await??;
         assert_eq!(rejected(&answer)?, [], "{end:?}: {answer}");
         assert_eq!(meeting.rows("t").await?, "(1,10,0) (2,20,0) (3,30,0) (4,4,0)", "{end:?}");
     }

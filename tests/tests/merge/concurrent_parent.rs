@@ -56,7 +56,7 @@ async fn a_merge_waits_for_the_deletion_of_a_parent() -> Result<()> {
     for end in End::BOTH {
         let meeting = Meeting::create(SCHEMA).await?;
         let deletion = "delete from parent where id = 1";
-        let answer = meeting.merge_behind(deletion, CHILDREN, end).await??;
+        let answer = meeting.merge_behind("begin", deletion, CHILDREN, end).await??;
         let expected: &[(i64, String)] = match end {
             End::Commit => &[(0, "23503".to_owned())],
             End::Rollback => &[],
@@ -79,7 +79,7 @@ async fn a_merge_waits_for_a_parents_new_value() -> Result<()> {
         )
         .await?;
         let answer = meeting
-            .merge_behind("update parent set code = 9 where id = 1", CHILDREN, end)
+            .merge_behind("begin", "update parent set code = 9 where id = 1", CHILDREN, end)
             .await??;
         let expected: &[(i64, String)] = match end {
             End::Commit => &[(0, "23503".to_owned())],
@@ -96,7 +96,9 @@ async fn a_merge_waits_for_a_parents_new_value() -> Result<()> {
 #[tokio::test]
 async fn the_deletion_of_a_parent_waits_for_the_merge_of_its_children() -> Result<()> {
     let meeting = Meeting::create(SCHEMA).await?;
-    let outcome = meeting.merge_ahead(CHILDREN, "delete from parent where id = 1").await?;
+    let outcome = meeting
+        .merge_ahead("merge.after_write", CHILDREN, End::Commit, "delete from parent where id = 1")
+        .await?;
     let error = outcome.err().context("the parent is gone")?;
     assert_eq!(sqlstate(&error), "23503", "{error}");
     assert_eq!(meeting.rows("child").await?, "(10,1) (11,2) (12,)");
@@ -113,7 +115,7 @@ async fn a_merge_waits_for_a_child_of_the_parent_that_it_deletes() -> Result<()>
     for end in End::BOTH {
         let meeting = Meeting::create(SCHEMA).await?;
         let child = "insert into child values (20, 1)";
-        let answer = meeting.merge_behind(child, deletion, end).await??;
+        let answer = meeting.merge_behind("begin", child, deletion, end).await??;
         let expected: &[(i64, String)] = match end {
             End::Commit => &[(0, "23503".to_owned())],
             End::Rollback => &[],

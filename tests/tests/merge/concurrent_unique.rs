@@ -50,7 +50,8 @@ async fn a_value_that_is_freed_after_the_look_is_taken() -> Result<()> {
 async fn a_merge_waits_for_a_value_to_be_taken() -> Result<()> {
     for end in End::BOTH {
         let meeting = Meeting::create(SCHEMA).await?;
-        let answer = meeting.merge_behind("insert into t values (9, 10)", BATCH, end).await??;
+        let answer =
+            meeting.merge_behind("begin", "insert into t values (9, 10)", BATCH, end).await??;
         let expected: &[(i64, String)] = match end {
             End::Commit => &[(0, "23505".to_owned())],
             End::Rollback => &[],
@@ -66,7 +67,7 @@ async fn a_merge_waits_for_a_value_to_be_freed() -> Result<()> {
     for end in End::BOTH {
         let meeting = Meeting::create(SCHEMA).await?;
         let freed = "delete from t where id = 4";
-        let answer = meeting.merge_behind(freed, COVETOUS, end).await??;
+        let answer = meeting.merge_behind("begin", freed, COVETOUS, end).await??;
         let expected: &[(i64, String)] = match end {
             End::Commit => &[],
             End::Rollback => &[(0, "23505".to_owned())],
@@ -80,7 +81,9 @@ async fn a_merge_waits_for_a_value_to_be_freed() -> Result<()> {
 #[tokio::test]
 async fn the_foreground_waits_for_the_values_of_a_merge() -> Result<()> {
     let meeting = Meeting::create(SCHEMA).await?;
-    let outcome = meeting.merge_ahead(BATCH, "insert into t values (9, 10)").await?;
+    let outcome = meeting
+        .merge_ahead("merge.after_write", BATCH, End::Commit, "insert into t values (9, 10)")
+        .await?;
     let error = outcome.err().context("the value is there twice")?;
     assert_eq!(sqlstate(&error), "23505", "{error}");
     meeting.ensure_none("duplicates", DUPLICATES).await?;

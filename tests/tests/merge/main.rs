@@ -4,6 +4,7 @@
 mod batch;
 mod concurrent_key;
 mod concurrent_parent;
+mod concurrent_reference;
 mod concurrent_unique;
 mod either_way;
 mod expected;

@@ -7,6 +7,7 @@ use forebay_tests::{Database, Gate, Stack, wait};
 use serde_json::Value as Json;
 use tokio_postgres::{Client, Error};
 
+pub use crate::batch::End;
 use crate::batch::{Rows, Source};
 
 /// A database in which a merge and a foreground session meet.
@@ -14,25 +15,6 @@ pub struct Meeting {
     database: Database,
     merging: Client,
     foreground: Client,
-}
-
-/// How the foreground's transaction ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
-    Commit,
-    Rollback,
-}
-
-impl End {
-    /// Both ways.
-    pub const BOTH: [Self; 2] = [Self::Commit, Self::Rollback];
-
-    fn sql(self) -> &'static str {
-        match self {
-            Self::Commit => "commit",
-            Self::Rollback => "rollback",
-        }
-    }
 }
 
 impl Meeting {
@@ -81,15 +63,17 @@ impl Meeting {
         answer
     }
 
-    /// Does something in the foreground, merges until that waits for it, and ends the foreground's
-    /// transaction.
+    /// Begins in the foreground and does something there, merges until that waits for it, and ends the
+    /// foreground's transaction.
     pub async fn merge_behind(
         &self,
+        beginning: &str,
         foreground: &str,
         batch: &[Rows<'_>],
         end: End,
     ) -> Result<Result<Json, Error>> {
-        self.foreground.batch_execute(&format!("begin; {foreground}")).await?;
+        self.foreground.batch_execute(beginning).await?;
+        self.foreground.batch_execute(foreground).await?;
         let meanwhile = async {
             self.wait_until_it_waits().await?;
             self.foreground.batch_execute(end.sql()).await?;
@@ -98,14 +82,16 @@ impl Meeting {
         self.merge_while(batch, meanwhile).await
     }
 
-    /// Merges, holds the merge up when all is written, starts something in the foreground that must
-    /// wait for it, and lets the merge commit. Answers what the foreground met.
+    /// Merges, holds the merge up at a point, starts something in the foreground that must wait for it,
+    /// and lets the merge go on to its end. Answers what the foreground met.
     pub async fn merge_ahead(
         &self,
+        point: &str,
         batch: &[Rows<'_>],
+        end: End,
         foreground: &str,
     ) -> Result<Result<(), Error>> {
-        self.set("forebay.gate", "merge.after_write").await?;
+        self.set("forebay.gate", point).await?;
         let gate = Gate::in_merge(&self.database).await?;
         let meanwhile = async {
             let merging = gate.wait_until_held().await?;
@@ -120,7 +106,7 @@ impl Meeting {
             Ok::<_, anyhow::Error>(outcome)
         };
         let mut source = Source::claim(&self.merging).await?;
-        let (answer, outcome) = tokio::join!(source.merge(batch), meanwhile);
+        let (answer, outcome) = tokio::join!(source.merge_to(end, batch), meanwhile);
         self.set("forebay.gate", "").await?;
         answer?;
         outcome

@@ -6,45 +6,21 @@ use serde_json::Value as Json;
 use tokio_postgres::{Error, SimpleQueryMessage};
 
 use crate::batch::{Rows, rejected, rejections, sqlstate};
-use crate::session::{End, Meeting};
+use crate::session::Meeting;
 
 const SETTING: &str = "forebay.set_based_foreign_keys";
 
-/// Parents with a spare value, in partitions or not, and their children.
-const SCHEMAS: &[&str] = &[
-    "create table parent (id int4 primary key, note text);
-     create table child (id int4 primary key, parent int4 references parent, v int4);
-     insert into parent values (1, 'one'), (2, 'two'), (3, 'three');
-     select forebay.add_target('child');",
-    "create table parent (id int4 primary key, note text) partition by range (id);
-     create table low partition of parent for values from (0) to (10);
-     create table high partition of parent for values from (10) to (20);
-     create table child (id int4 primary key, parent int4 references parent, v int4);
-     insert into parent values (1, 'one'), (2, 'two'), (3, 'three');
-     select forebay.add_target('child');",
-];
+const SCHEMA: &str = "
+    create table parent (id int4 primary key, note text);
+    create table child (id int4 primary key, parent int4 references parent, v int4);
+    insert into parent values (1, 'one'), (2, 'two'), (3, 'three');
+    select forebay.add_target('child');";
 
 const CHILDREN: &[Rows] = &[Rows {
     table: "child",
     query: "values (0, 0, 'u'::\"char\", null::int2[], 10, 1, 0), (1, 0, 'u', null, 11, 2, 0),
                    (2, 0, 'u', null, 12, null, 0), (3, 0, 'u', null, 13, 2, 0)",
 }];
-
-/// What another session does to the parents.
-const ACTIONS: &[&str] = &[
-    "delete from parent where id = 1",
-    "update parent set note = 'uno' where id = 1",
-    "update parent set id = 5 where id = 1",
-    "update parent set id = 15 where id = 1",
-    "delete from parent where id = 1; insert into parent values (1, 'again')",
-    "update parent set id = 9 where id = 1; update parent set id = 1 where id = 2",
-    "update parent set id = 9 where id = 1; update parent set id = 1 where id = 9",
-    "insert into parent values (4, 'four')",
-];
-
-/// Those of them that the check of a foreign key waits for.
-const WAITED_FOR: &[&str] =
-    &[ACTIONS[0], ACTIONS[2], ACTIONS[3], ACTIONS[4], ACTIONS[5], ACTIONS[6]];
 
 const ORPHANS: &str = "select from child c left join parent p on p.id = c.parent
                        where c.parent is not null and p.id is null";
@@ -73,7 +49,7 @@ async fn parents_are_looked_up_once() -> Result<()> {
         .collect();
     let query = format!("values {}", children.join(", "));
     for (set_based, least, most) in [(true, 0, 20), (false, 200, u32::MAX)] {
-        let meeting = meeting(SCHEMAS[0], set_based).await?;
+        let meeting = meeting(SCHEMA, set_based).await?;
         let scans = "select coalesce(seq_scan, 0) + coalesce(idx_scan, 0) from pg_stat_user_tables
                      where relname = 'parent'";
         let scans = async || -> Result<i64> {
@@ -90,42 +66,6 @@ async fn parents_are_looked_up_once() -> Result<()> {
     Ok(())
 }
 
-/// The merge waits for what another session has begun.
-#[tokio::test]
-async fn a_merge_meets_what_it_waited_for_as_triggers_do() -> Result<()> {
-    for schema in SCHEMAS {
-        for action in WAITED_FOR {
-            for end in End::BOTH {
-                let mut outcomes = Vec::new();
-                for set_based in [true, false] {
-                    let meeting = meeting(schema, set_based).await?;
-                    let answer = meeting.merge_behind(action, CHILDREN, end).await?;
-                    outcomes.push(seen(&meeting, answer).await?);
-                }
-                assert_eq!(outcomes[0], outcomes[1], "{action} {end:?}");
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Another session does something between the merge's look and its write.
-#[tokio::test]
-async fn a_merge_meets_what_was_done_after_its_look_as_triggers_do() -> Result<()> {
-    for schema in SCHEMAS {
-        for action in ACTIONS {
-            let mut outcomes = Vec::new();
-            for set_based in [true, false] {
-                let meeting = meeting(schema, set_based).await?;
-                let answer = meeting.merge_held_at("merge.before_write", CHILDREN, action).await?;
-                outcomes.push(seen(&meeting, answer).await?);
-            }
-            assert_eq!(outcomes[0], outcomes[1], "{action}");
-        }
-    }
-    Ok(())
-}
-
 /// The batch gives the parents, too, as they are stored: so they are not written, and not locked.
 #[tokio::test]
 async fn a_parent_that_is_given_and_not_written_may_be_deleted_meanwhile() -> Result<()> {
@@ -138,38 +78,16 @@ async fn a_parent_that_is_given_and_not_written_may_be_deleted_meanwhile() -> Re
         query: "values (0, 1, 'u'::\"char\", null::int2[], 10, 1, 0), (1, 1, 'u', null, 11, 2, 0)",
     };
     let batch = [parents, children];
-    let schema = format!("{} select forebay.add_target('parent');", SCHEMAS[0]);
+    let schema = format!("{} select forebay.add_target('parent');", SCHEMA);
     let mut outcomes = Vec::new();
     for set_based in [true, false] {
         let meeting = meeting(&schema, set_based).await?;
-        let answer = meeting.merge_held_at("merge.before_write", &batch, ACTIONS[0]).await?;
+        let answer = meeting
+            .merge_held_at("merge.before_write", &batch, "delete from parent where id = 1")
+            .await?;
         outcomes.push(seen(&meeting, answer).await?);
     }
     assert_eq!(outcomes[0], outcomes[1]);
-    Ok(())
-}
-
-/// What another session does waits for the merge, and meets what it has written.
-#[tokio::test]
-async fn the_parents_are_locked_as_triggers_lock_them() -> Result<()> {
-    let snapshot = "begin isolation level repeatable read; select from child;";
-    for schema in SCHEMAS {
-        for (action, before) in [(ACTIONS[0], ""), (ACTIONS[2], ""), (ACTIONS[0], snapshot)] {
-            let mut outcomes = Vec::new();
-            for set_based in [true, false] {
-                let meeting = meeting(schema, set_based).await?;
-                if !before.is_empty() {
-                    meeting.foreground(before).await?;
-                }
-                let met = meeting.merge_ahead(CHILDREN, action).await?;
-                let met = met.err().context("the parent had no children")?;
-                meeting.foreground("rollback").await?;
-                outcomes.push((sqlstate(&met).to_owned(), meeting.rows("child").await?));
-                meeting.ensure_none("orphans", ORPHANS).await?;
-            }
-            assert_eq!(outcomes[0], outcomes[1], "{action}");
-        }
-    }
     Ok(())
 }
 
@@ -185,7 +103,7 @@ async fn nothing_is_left_out_after_a_merge() -> Result<()> {
         ),
         ("merge.before_write", "delete from parent where id = 2"),
     ] {
-        let meeting = meeting(SCHEMAS[0], true).await?;
+        let meeting = meeting(SCHEMA, true).await?;
         let answer = if point.is_empty() {
             Ok(meeting.merge(CHILDREN).await?)
         } else {
@@ -214,7 +132,7 @@ async fn by_triggers(meeting: &Meeting) -> Result<Option<String>> {
 /// What `forebay.target` says holds after each alteration, too.
 #[tokio::test]
 async fn the_way_of_a_target_is_told_as_it_is_now() -> Result<()> {
-    let meeting = meeting(SCHEMAS[0], true).await?;
+    let meeting = meeting(SCHEMA, true).await?;
     let walked = "rows are applied one by one: it has triggers";
     let steps = [
         ("", None),
