@@ -13,6 +13,7 @@ mod hostile_reference;
 mod kept_plans;
 mod many_poisons;
 mod missing_right;
+mod nothing_armed;
 mod odd_schema;
 mod renamed;
 mod session;

@@ -63,6 +63,14 @@ impl Meeting {
         answer
     }
 
+    /// Merges what waits at the gate until it raises.
+    pub async fn merge_at_closed_gate(&self, batch: &[Rows<'_>]) -> Result<Result<Json, Error>> {
+        let gate = Gate::in_merge(&self.database).await?;
+        let answer = self.try_merge(batch).await;
+        gate.open().await?;
+        answer
+    }
+
     /// Begins in the foreground and does something there, merges until that waits for it, and ends the
     /// foreground's transaction.
     pub async fn merge_behind(
@@ -149,7 +157,12 @@ impl Meeting {
 
     /// Merges, with nobody in the way.
     pub async fn merge(&self, batch: &[Rows<'_>]) -> Result<Json> {
-        Ok(Source::claim(&self.merging).await?.merge(batch).await?)
+        Ok(self.try_merge(batch).await??)
+    }
+
+    /// [`merge`](Self::merge), and answers what was met.
+    pub async fn try_merge(&self, batch: &[Rows<'_>]) -> Result<Result<Json, Error>> {
+        self.merge_while(batch, async { Ok(()) }).await
     }
 
     async fn merge_while(
