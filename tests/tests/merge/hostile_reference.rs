@@ -117,10 +117,13 @@ async fn a_statement_of_the_same_text_fires_all_triggers() -> Result<()> {
             end if;
             return 0;
         end"#;
-    let schema = format!(
-        "create table attacked (); {}
-         select forebay.add_target('child', on_conflict => 'ignore')",
-        schema("", PLACES[0], attack)
-    );
-    ensure_the_same(&schema, CHILDREN).await
+    for place in PLACES {
+        let schema = format!(
+            "create table attacked (); {}
+             select forebay.add_target('child', on_conflict => 'ignore')",
+            schema("", place, attack)
+        );
+        ensure_the_same(&schema, CHILDREN).await?;
+    }
+    Ok(())
 }

@@ -1,11 +1,13 @@
 //! The types of columns, and their values as literals.
 
-use rand::{Rng, rngs::StdRng};
+use rand::{Rng, rngs::StdRng, seq::IndexedRandom};
 
 /// A column's type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Int,
+    /// An `int8`.
+    Big,
     Text,
     /// Text whose collation takes upper and lower case as equal.
     Folded,
@@ -25,20 +27,35 @@ pub const TYPES: &str = "
 
 impl Kind {
     pub fn random(rng: &mut StdRng) -> Self {
-        match rng.random_range(0..10) {
+        match rng.random_range(0..11) {
             0..5 => Self::Int,
             5 => Self::Text,
             6 => Self::Folded,
             7 => Self::Numeric,
             8 => Self::Domain,
+            9 => Self::Big,
             _ => Self::Enum,
         }
+    }
+
+    /// The type of a column that refers to one of this type: mostly the same.
+    pub fn random_referring(self, rng: &mut StdRng) -> Self {
+        let others: &[Self] = match self {
+            Self::Int => &[Self::Big, Self::Domain],
+            Self::Big => &[Self::Int, Self::Domain],
+            Self::Numeric => &[Self::Int, Self::Big],
+            Self::Domain => &[Self::Int, Self::Big],
+            Self::Text | Self::Folded | Self::Enum => &[],
+        };
+        let other = others.choose(rng).copied().unwrap_or(self);
+        if rng.random_bool(0.3) { other } else { self }
     }
 
     /// The type, as a cast names it.
     pub fn type_name(self) -> &'static str {
         match self {
             Self::Int => "int4",
+            Self::Big => "int8",
             Self::Text | Self::Folded => "text",
             Self::Numeric => "numeric(3,1)",
             Self::Domain => "model.small",
@@ -57,7 +74,7 @@ impl Kind {
     /// The literal of a small number. Some numbers give literals of equal values.
     pub fn literal(self, number: u32) -> String {
         match self {
-            Self::Int => number.to_string(),
+            Self::Int | Self::Big => number.to_string(),
             Self::Text => format!("t{number}"),
             Self::Folded if number % 2 == 1 => format!("K{}", number / 2),
             Self::Folded => format!("k{}", number / 2),
@@ -76,7 +93,7 @@ impl Kind {
     /// A literal that can be staged, and that the column refuses.
     pub fn bad_literal(self) -> Option<&'static str> {
         match self {
-            Self::Int | Self::Text | Self::Folded => None,
+            Self::Int | Self::Big | Self::Text | Self::Folded => None,
             Self::Numeric => Some("99.96"),
             Self::Domain => Some("7"),
             Self::Enum => Some("e7"),

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod ddl;
+mod feature;
 mod kind;
 mod merge;
 mod random_schema;
@@ -20,6 +21,7 @@ use anyhow::{Context, Result, bail, ensure};
 use forebay_tests::{Database, Stack};
 use futures_util::future::try_join_all;
 
+use feature::Feature;
 use merge::Merge;
 use seed::Seed;
 use tally::Tally;
@@ -44,6 +46,9 @@ async fn no_outcome_depends_on_how_the_stream_is_cut() -> Result<()> {
     ensure!(tally.sets * 3 > tally.batches, "too few sets: {tally:?}");
     ensure!(tally.rejected * 4 > tally.events, "too few are rejected: {tally:?}");
     ensure!(tally.rejected * 4 < tally.events * 3, "too many are rejected: {tally:?}");
+    for feature in Feature::ALL {
+        ensure!(tally.features.contains_key(&feature), "no stream has {feature:?}: {tally:?}");
+    }
     ensure!(tally.exact_reasons * 10 > tally.reasons * 9, "too many other reasons: {tally:?}");
     Ok(())
 }

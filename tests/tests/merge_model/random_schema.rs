@@ -20,7 +20,11 @@ pub fn generate(rng: &mut StdRng, number: usize) -> Schema {
         foreign_keys: Vec::new(),
     };
     for _ in 0..rng.random_range(1..=tables) {
-        add_foreign_key(rng, &mut schema);
+        let (child, parent) = (rng.random_range(0..tables), rng.random_range(0..tables));
+        add_foreign_key(rng, &mut schema, child, parent);
+        if child != parent && rng.random_bool(0.1) {
+            add_foreign_key(rng, &mut schema, parent, child);
+        }
     }
     if schema.depends_on_order_of_foreign_keys() {
         let cascading = |key: &&mut ForeignKey| key.on_delete == OnDelete::Cascade;
@@ -167,11 +171,9 @@ fn add_unique(rng: &mut StdRng, table: &mut Table, number: usize) {
     table.unique.push(Unique { name, columns, form });
 }
 
-/// A foreign key to the key or to a secondary unique key of any table, the table itself too. Its
-/// columns are new ones, or the child's key.
-fn add_foreign_key(rng: &mut StdRng, schema: &mut Schema) {
-    let child = rng.random_range(0..schema.tables.len());
-    let parent = rng.random_range(0..schema.tables.len());
+/// A foreign key to the key or to a secondary unique key of a table, which may be the table itself. Its
+/// columns are new ones, perhaps of other types, or the child's key.
+fn add_foreign_key(rng: &mut StdRng, schema: &mut Schema, child: usize, parent: usize) {
     let number = schema.foreign_keys.len();
     let Some(parent_columns) = referenced(rng, &schema.tables[parent]) else { return };
     let kinds: Vec<_> =
@@ -187,7 +189,7 @@ fn add_foreign_key(rng: &mut StdRng, schema: &mut Schema) {
         kinds.iter().enumerate().for_each(|(part, kind)| {
             columns.push(Column {
                 name: format!("To {number} {part}"),
-                kind: *kind,
+                kind: kind.random_referring(rng),
                 not_null,
                 origin: Origin::Event,
             });

@@ -1,6 +1,10 @@
 //! What a run has met, so that a test can say that it met enough.
 
+use std::collections::BTreeMap;
+
+use crate::feature::Feature;
 use crate::merge::Answer;
+use crate::schema::Schema;
 
 /// Counts over many streams.
 #[derive(Debug, Default)]
@@ -18,9 +22,19 @@ pub struct Tally {
     pub reasons: usize,
     /// Those whose SQLSTATE and constraint the reference saw, too.
     pub exact_reasons: usize,
+    /// Streams by what the foreign keys of their schemas are.
+    pub features: BTreeMap<Feature, usize>,
 }
 
 impl Tally {
+    /// Counts a stream.
+    pub fn count_stream(&mut self, schema: &Schema) {
+        self.streams += 1;
+        for feature in schema.features() {
+            *self.features.entry(feature).or_default() += 1;
+        }
+    }
+
     /// Counts a merged batch.
     pub fn count(&mut self, events: usize, answer: &Answer) {
         self.events += events;
@@ -42,5 +56,8 @@ impl Tally {
         self.unforeseen += other.unforeseen;
         self.reasons += other.reasons;
         self.exact_reasons += other.exact_reasons;
+        for (feature, streams) in &other.features {
+            *self.features.entry(*feature).or_default() += streams;
+        }
     }
 }

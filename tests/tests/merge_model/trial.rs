@@ -77,7 +77,7 @@ impl<'a, 'b> Trial<'a, 'b> {
         batches: &[Vec<Event>],
         tally: &mut Tally,
     ) -> Result<Option<Difference>> {
-        tally.streams += 1;
+        tally.count_stream(self.schema);
         self.client.batch_execute(&self.schema.empty()).await.context("empty")?;
         let events: Vec<_> = batches.iter().flatten().collect();
         let expected = reference::apply(self.client, self.schema, &events).await?;
