@@ -149,6 +149,10 @@ const BATCHES: &[&[Rows]] = &[
         query: "values (0, 0, 'd'::\"char\", null::int2[], 10, null::int4, null::int4),
                        (1, 0, 'u', null, 20, 1, 7)",
     }],
+    &[Rows {
+        table: "child",
+        query: "values (0, 0, 'u'::\"char\", null::int2[], 21, 1, 8), (1, 0, 'u', null, 22, 3, 8)",
+    }],
 ];
 
 /// What becomes of all of the batches: answers, rows and what was logged, in order.
