@@ -240,6 +240,7 @@ as $$
         when foreign_key.confrelid = foreign_key.conrelid then 'it refers to the rows'' own table'
         when foreign_key.condeferrable then 'it is deferrable'
         when not foreign_key.convalidated then 'it is not valid'
+        when (to_jsonb(foreign_key) ->> 'conperiod')::boolean then 'it compares periods' -- from 18 on
         when (select count(*) from pg_trigger g
               where g.tgconstraint = foreign_key.oid and g.tgrelid = foreign_key.conrelid and g.tgenabled = 'O') <> 2
             then 'its triggers are not enabled as usual'
