@@ -170,10 +170,22 @@ impl Drop for Plan {
 /// them, and never to be read whole. If `work` raises, the rollback of the attempt that it runs in
 /// gives the settings back.
 pub fn by_key<T>(work: impl FnOnce() -> Result<T, Raised>) -> Result<T, Raised> {
+    without(&[c"enable_hashjoin", c"enable_mergejoin", c"enable_bitmapscan"], work)
+}
+
+/// Runs queries that look up keys one by one: by the index alone. A bitmap for the one row of a key takes
+/// twice as long, and without statistics the planner does not know that it is one. Settings are given
+/// back as by [`by_key`].
+pub fn by_index<T>(work: impl FnOnce() -> Result<T, Raised>) -> Result<T, Raised> {
+    without(&[c"enable_bitmapscan"], work)
+}
+
+/// Runs `work` while these settings of the planner are off.
+fn without<T>(settings: &[&CStr], work: impl FnOnce() -> Result<T, Raised>) -> Result<T, Raised> {
     // SAFETY: the level is closed below, or by the rollback of the attempt around it.
     let level = unsafe { pg_sys::NewGUCNestLevel() };
-    for setting in [c"enable_hashjoin", c"enable_mergejoin"] {
-        // SAFETY: both are settings of the server, which every user may change; the old value comes back
+    for setting in settings {
+        // SAFETY: all are settings of the server, which every user may change; the old value comes back
         // with the level's end.
         unsafe {
             pg_sys::set_config_option(

@@ -19,7 +19,7 @@ use crate::attempt::{Attempt, Raised, attempt};
 use crate::failpoint;
 use crate::identity::as_table_owner;
 use crate::left_out::{self, Checked, leaving_out};
-use crate::plan::{Plan, alone, by_key, query_level};
+use crate::plan::{Plan, alone, by_index, by_key, query_level};
 use crate::policy::{Fault, fault_of};
 use crate::query::query;
 use crate::size::Size;
@@ -229,7 +229,9 @@ impl Job<'_> {
     ) -> Result<Option<(Vec<Stored>, Findings)>, Raised> {
         let started = Instant::now();
         cost.subtransactions += 1;
-        let looked = attempt(|attempt| look(attempt, self.batch, self.run, self.upserts, scope));
+        let looked = attempt(|attempt| {
+            by_index(|| look(attempt, self.batch, self.run, self.upserts, scope))
+        });
         cost.look += started.elapsed().as_secs_f64();
         failpoint::hit("merge.after_look");
         match looked {
@@ -546,8 +548,10 @@ impl Writer<'_> {
             let mut arguments = Vec::from(run_arguments(self.batch, self.run));
             arguments.push(places.to_vec().into());
             let (answer, is_alone) = alone(|| {
-                let rows = query(client, sql, size, &arguments)?;
-                Ok(rows.first()?.get::<bool>(1)?.unwrap_or(false))
+                by_index(|| {
+                    let rows = query(client, sql, size, &arguments)?;
+                    Ok(rows.first()?.get::<bool>(1)?.unwrap_or(false))
+                })
             })?;
             self.others_wrote.set(self.others_wrote.get() || !is_alone);
             Ok(answer)
