@@ -6,6 +6,10 @@
 //! one staged row at a time, in a lateral subquery with a limit, which the planner cannot turn into
 //! a join that reads the whole target.
 //!
+//! Plans are kept, and so are made before an array is known: `in (select unnest($4))` is hashed all the
+//! same, where `= any ($4)` would be searched from its beginning for each row. (Rows whose place is any of
+//! `$4` are fetched, and not searched for.)
+//!
 //! - [`shape`]: which columns rows name
 //! - [`staged`]: reading what is staged
 //! - [`look`]: finding what a run would violate

@@ -226,7 +226,11 @@ impl<'a> Look<'a> {
 
     fn of_run(&self) -> String {
         let of_run = self.staging.of_run();
-        if self.of_events { format!("{of_run} and s._event = any ($4)") } else { of_run.to_owned() }
+        if self.of_events {
+            format!("{of_run} and s._event in (select unnest($4))")
+        } else {
+            of_run.to_owned()
+        }
     }
 
     fn post_image(&self, column: &Column, has_stored: bool) -> String {
@@ -377,8 +381,8 @@ impl<'a> Look<'a> {
     ) -> String {
         let of_events = match referring {
             Referring::All => "",
-            Referring::OfEvents => " and q._event = any ($5)",
-            Referring::ToEvents => " and s._event = any ($5)",
+            Referring::OfEvents => " and q._event in (select unnest($5))",
+            Referring::ToEvents => " and s._event in (select unnest($5))",
         };
         format!(
             "select q._event, q._row, q._forebay_parent \
@@ -409,7 +413,7 @@ impl<'a> Look<'a> {
             "select s._event, s._row, l.names from {} cross join lateral ( \
              select array_to_string(array[{names}]::text[], ', ') as names \
              from {} t where {} limit 1) l \
-             where {} and s._op <> 'd' and s._event = any ($5)",
+             where {} and s._op <> 'd' and s._event in (select unnest($5))",
             self.staging.rows(),
             target_rows(self.target()),
             same_key(self.target()),

@@ -24,7 +24,7 @@ impl Taken {
         match self {
             Self::All => "",
             Self::These => " and s.ctid = any ($4)",
-            Self::Others => " and s.ctid <> all ($4)",
+            Self::Others => " and s.ctid not in (select unnest($4))",
         }
     }
 }

@@ -28,7 +28,7 @@ impl Staging<'_> {
     /// Removes the rows of the events `$2`, and answers how many of them don't delete.
     pub fn remove_events(&self) -> String {
         format!(
-            "with removed as (delete from {} where s._batch >= $1 and s._event = any ($2) \
+            "with removed as (delete from {} where s._batch >= $1 and s._event in (select unnest($2)) \
              returning s._op) select count(*) from removed r where r._op <> 'd'",
             self.rows()
         )
