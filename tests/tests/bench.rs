@@ -184,6 +184,8 @@ async fn a_users_scenario_is_measured_on_his_servers() -> Result<()> {
     for step in ["decode", "stage", "resolve", "merge", "commit", "merge_look", "merge_write"] {
         ensure!(steps.contains_key(step), "{step}: {steps:?}");
     }
+    assert_eq!(measured[2]["deadlocks"], 0, "of one worker");
+    ensure!(measured[0]["deadlocks"].is_null(), "{}", measured[0]);
     assert_eq!(
         figures["command"],
         format!("make bench SCENARIOS={scenario} ROWS=20000 RUNS=1 PRIMARY=… REPLICA=… BROKERS=…")

@@ -51,6 +51,7 @@ impl<'a> Meter<'a> {
         let server_cpu =
             server_cpu_after.zip(self.server_cpu).map(|(after, before)| after - before);
         let steps = client.steps().await?;
+        let deadlocks = client.deadlocks().await?;
         let peak_rss_mib = memory::peak_mib(client.id())?;
         drop(client);
         let wal = "select pg_wal_lsn_diff(pg_current_wal_lsn(), $1)::int8";
@@ -68,6 +69,7 @@ impl<'a> Meter<'a> {
             server_cpu_seconds_per_million_rows: server_cpu.map(|seconds| seconds / rows * 1e6),
             wal_bytes_per_row: wal_bytes as f64 / rows,
             steps,
+            deadlocks,
         })
     }
 }

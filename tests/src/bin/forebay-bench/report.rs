@@ -61,7 +61,8 @@ fn print_line(measurement: &Measurement) {
     steps.sort_by_key(|(step, _)| place(step));
     if !steps.is_empty() {
         let words = steps.iter().map(|(step, seconds)| format!("{step} {seconds:.2} s"));
-        println!("    {}", words.collect::<Vec<_>>().join(", "));
+        let deadlocks = measurement.deadlocks.map(|deadlocks| format!("deadlocks {deadlocks}"));
+        println!("    {}", words.chain(deadlocks).collect::<Vec<_>>().join(", "));
     }
 }
 

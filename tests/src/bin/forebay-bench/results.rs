@@ -27,6 +27,8 @@ pub struct Measurement {
     pub wal_bytes_per_row: f64,
     /// Seconds per step, of those that say so.
     pub steps: BTreeMap<String, f64>,
+    /// How often a writer has repeated a batch that was in a deadlock.
+    pub deadlocks: Option<u64>,
 }
 
 impl Measurement {
@@ -77,6 +79,7 @@ mod tests {
                 server_cpu_seconds_per_million_rows: None,
                 wal_bytes_per_row: 0.0,
                 steps: BTreeMap::new(),
+                deadlocks: None,
             }
         }
     }

@@ -183,6 +183,14 @@ impl Client {
         Ok(steps)
     }
 
+    /// How often it has repeated a batch that was in a deadlock, if it says so.
+    pub async fn deadlocks(&self) -> Result<Option<u64>> {
+        let Self::Forebay(writer) = self else { return Ok(None) };
+        let metrics = Metrics::of(writer).await?;
+        let deadlocks = metrics.sum("forebay_retries_total", &[("sqlstate", "40P01")]);
+        Ok(Some(deadlocks.unwrap_or(0.0) as u64))
+    }
+
     /// The seconds that it took by its own clock, if it says so.
     pub fn seconds(&self) -> Option<f64> {
         match self {
