@@ -32,6 +32,10 @@ const LOST: &str = "ConflictingDefinitionError";
 /// (Eight sessions that insert the same rows so, and nothing else, meet it at once, too.)
 const LOST_RECORD: [&str; 2] = ["psycopg2.errors.UniqueViolation", "_unq_"];
 
+/// Who has lost a race for a record may lose the one for its datasets, too. Who wins one has committed all
+/// of it, so that no third is lost.
+const MOST_LOSSES: usize = 2;
+
 /// What `contention_events.py` has made.
 #[derive(Deserialize)]
 struct Contention {
@@ -128,8 +132,10 @@ async fn take_part(session: &mut Session, client: usize, round: &Round, own: &st
     events.rotate_left(client % round.shared.len());
     for event in events {
         let mut outcome = session.apply(event).await?;
-        if has_lost(&outcome) && event != own {
-            outcome = session.apply(event).await?;
+        for _ in 0..MOST_LOSSES {
+            if has_lost(&outcome) && event != own {
+                outcome = session.apply(event).await?;
+            }
         }
         let Outcome { class, message } = outcome;
         ensure!(class.is_empty(), "client {client}: {class}: {message}: {event}");
