@@ -46,11 +46,11 @@ comment on function forebay.advance_progress(text, forebay.advance[]) is
     'Moves progress by compare-and-swap on (token, next_offset), in order of (topic, partition). FB001 if any row was claimed or moved by another.';
 
 create function forebay.merge_fenced(slot int4, source text, advances forebay.advance[], staged forebay.staged[],
-        rejected int4[], suspected text) returns jsonb
+        rejected int4[], suspected text, ordered regclass[]) returns jsonb
     language plpgsql
     security definer
     set search_path = pg_catalog, pg_temp
-    set jit = off -- the statements are short, and planned anew for each batch
+    set jit = off -- the statements are short
 as $$
 declare
     started timestamptz := clock_timestamp();
@@ -67,7 +67,8 @@ begin
         array(select s.relation::oid from unnest(staged) s order by s.relation::oid),
         array(select s.rows from unnest(staged) s order by s.relation::oid),
         coalesce(rejected, '{}'),
-        suspected);
+        suspected,
+        coalesce(ordered, '{}'));
     if answer ? 'error' then
         perform forebay.raise_error(answer -> 'error');
     end if;
@@ -75,11 +76,11 @@ begin
         to_jsonb(round(extract(epoch from fenced_at - started)::numeric, 6)));
 end
 $$;
-comment on function forebay.merge_fenced(int4, text, forebay.advance[], forebay.staged[], int4[], text) is
+comment on function forebay.merge_fenced(int4, text, forebay.advance[], forebay.staged[], int4[], text, regclass[]) is
     'The part of merge that runs as the extension''s owner.';
 
 create function forebay.merge(slot int4, source text, advances forebay.advance[], staged forebay.staged[],
-        rejected int4[] default '{}', suspected text default null) returns jsonb
+        rejected int4[] default '{}', suspected text default null, ordered regclass[] default '{}') returns jsonb
     language plpgsql
     set search_path = pg_catalog, pg_temp
 as $$
@@ -87,8 +88,8 @@ begin
     -- A deferred trigger cannot fire where the targets are written. Those that wait already, of
     -- whatever the caller has written itself, fire here: with the caller's rights, no others.
     set constraints all immediate;
-    return forebay.merge_fenced(slot, source, advances, staged, rejected, suspected);
+    return forebay.merge_fenced(slot, source, advances, staged, rejected, suspected, ordered);
 end
 $$;
-comment on function forebay.merge(int4, text, forebay.advance[], forebay.staged[], int4[], text) is
-    'Merges what this transaction has staged in the slot, and advances progress, or raises. Answers per target what was inserted, updated, unchanged, deleted, and which events were rejected and why. An event that raises the SQLSTATE suspected is rejected, too, if others of the batch are merged.';
+comment on function forebay.merge(int4, text, forebay.advance[], forebay.staged[], int4[], text, regclass[]) is
+    'Merges what this transaction has staged in the slot, and advances progress, or raises. Answers per target what was inserted, updated, unchanged, deleted, and which events were rejected and why. An event that raises the SQLSTATE suspected is rejected, too, if others of the batch are merged. The rows of the targets ordered were staged in the order of their keys, and are not sorted: what that says changes how fast the merge is, not what it does.';

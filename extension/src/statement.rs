@@ -37,12 +37,24 @@ pub struct Staging<'a> {
     pub slot: i32,
     /// Whether the run is the whole batch.
     pub is_whole: bool,
+    /// Whether its rows stand in the order of their keys.
+    pub is_ordered: bool,
 }
 
 impl Staging<'_> {
     /// `forebay_staging."t<id>_<slot>" s`
     fn rows(&self) -> String {
         format!("forebay_staging.{} s", quoted(&format!("t{}_{}", self.target.id, self.slot)))
+    }
+
+    /// Puts the rows in the order of their keys, in which all sessions lock and write them. Nothing if
+    /// they stand so: the planner reads them as they stand.
+    fn in_key_order(&self) -> String {
+        if self.is_ordered {
+            String::new()
+        } else {
+            format!(" order by {}", key_images(self.target))
+        }
     }
 
     /// The rows of the run. The planner takes a range for very few rows, and these comparisons for a

@@ -110,17 +110,14 @@ impl Consuming {
     /// Reads until it is told to stop or must.
     fn run(&mut self) -> End {
         let consumer = self.consumer.clone();
-        let mut waited = Instant::now();
+        let mut waiting_since = Instant::now();
         while !self.hand_over.is_stopped() {
             match consumer.poll(POLL) {
                 None => {}
-                Some(Ok(message)) => {
-                    let consume = waited.elapsed();
-                    if let Err(end) = self.take(&message, consume) {
-                        return end;
-                    }
-                    waited = Instant::now();
-                }
+                Some(Ok(message)) => match self.take(&message, waiting_since) {
+                    Ok(decoded) => waiting_since = decoded,
+                    Err(end) => return end,
+                },
                 Some(Err(KafkaError::PartitionEOF(partition))) => {
                     self.drained(Partition(partition));
                 }
@@ -150,10 +147,15 @@ impl Consuming {
         }
     }
 
-    fn take(&mut self, message: &BorrowedMessage<'_>, consume: Duration) -> Result<(), End> {
+    /// Hands a message over, and answers when that was done. Getting it began at `waiting_since`.
+    fn take(
+        &mut self,
+        message: &BorrowedMessage<'_>,
+        waiting_since: Instant,
+    ) -> Result<Instant, End> {
         let Some(index) = self.find(message.topic(), Partition(message.partition())) else {
             warn!("a record of {}/{} was never asked for", message.topic(), message.partition());
-            return Ok(());
+            return Ok(Instant::now());
         };
         let expected = &mut self.expected[index];
         let (topic, partition) = (expected.topic.clone(), expected.partition);
@@ -170,7 +172,7 @@ impl Consuming {
             End::Failed(ConsumeError::Partitions(vec![fault.stop(&topic, partition)]))
         };
         if !expected.meet(&record).map_err(stop)? {
-            return Ok(());
+            return Ok(Instant::now());
         }
         if record.offset > expected.offset {
             self.metrics.offsets_without_record.inc_by(expected.gap(record.offset));
@@ -178,9 +180,9 @@ impl Consuming {
         }
         let headers = message.headers().map(header::readable).unwrap_or_default();
         let record = Record { headers, ..record };
-        self.hand_over.push(&record, consume)?;
+        let decoded = self.hand_over.push(&record, waiting_since)?;
         expected.offset = record.offset.next();
-        Ok(())
+        Ok(decoded)
     }
 
     /// A partition is read to its end: offsets without a record, such as transaction markers, are

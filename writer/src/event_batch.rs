@@ -20,7 +20,7 @@ use crate::rejection::Rejection;
 
 pub use copy::CopyChunks;
 pub use event::EventRef;
-pub(crate) use key_prefix::{KeyPrefix, KeyPrefixBuilder};
+pub(crate) use key_prefix::{KeyPrefix, KeyPrefixBuilder, MOST_KEY_COLUMNS};
 pub use partition::{BatchPosition, LastRecord};
 
 use event::Events;

@@ -100,20 +100,26 @@ impl<E> HandOver<E> {
         }
     }
 
-    /// The consumer's: decodes a record into the open batch, once that has room. `consume` is what
-    /// getting the record took.
+    /// The consumer's: decodes a record into the open batch, once that has room. `waiting_since` is
+    /// when getting the record began; answers when it was decoded.
     ///
     /// # Errors
     /// If it was told to stop; the record is not taken then.
-    pub fn push(&self, record: &Record<'_>, consume: Duration) -> Result<(), Stopped> {
+    pub fn push(&self, record: &Record<'_>, waiting_since: Instant) -> Result<Instant, Stopped> {
+        let arrived = Instant::now();
         let is_full = |state: &mut State<E>| {
             let open = &state.open;
             !state.stopped
                 && (open.row_count().max(open.event_count()) >= self.cap.rows
                     || open.byte_count() >= self.cap.bytes)
         };
-        let state = self.room.wait_while(self.lock(), is_full);
-        let mut state = state.unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.lock();
+        let mut started = arrived;
+        if is_full(&mut state) {
+            let waited = self.room.wait_while(state, is_full);
+            state = waited.unwrap_or_else(PoisonError::into_inner);
+            started = Instant::now();
+        }
         if state.stopped {
             return Err(Stopped);
         }
@@ -121,17 +127,17 @@ impl<E> HandOver<E> {
         if was_empty {
             state.spent = Spent::default();
         } else {
-            state.spent.consume += consume;
+            state.spent.consume += arrived - waiting_since;
         }
-        let started = Instant::now();
         state.open.push(record, &self.decoder.format, &self.decoder.catalog);
-        state.spent.decode += started.elapsed();
+        let decoded = Instant::now();
+        state.spent.decode += decoded - started;
         self.show(&mut state);
         drop(state);
         if was_empty {
             self.ready.notify_one();
         }
-        Ok(())
+        Ok(decoded)
     }
 
     /// The consumer's: a partition was read up to there, though its last offsets have no record.
@@ -210,7 +216,7 @@ impl<E> Drop for HandOver<E> {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
-    use std::time::Duration;
+    use std::time::Instant;
 
     use prometheus::IntGauge;
 
@@ -239,7 +245,7 @@ mod tests {
             payload: Some(b"not json"),
             headers: Vec::new(),
         };
-        hand_over.push(&record, Duration::ZERO)
+        hand_over.push(&record, Instant::now()).map(drop)
     }
 
     async fn take(hand_over: &HandOver<&'static str>) -> usize {

@@ -66,8 +66,9 @@ pub async fn merge(
     let statement = session.statement(Place::Merge, MERGE).await?;
     let advances = Advances::new(claim, positions)?;
     let (relations, rows) = staged_rows(decoder, staged, resolved);
+    let ordered = ordered(decoder, staged, resolved);
     let rejected: Vec<i32> = resolved.rejected.iter().map(|refused| refused.event).collect();
-    let parameters: [&(dyn ToSql + Sync); 14] = [
+    let parameters: [&(dyn ToSql + Sync); 15] = [
         &staged.slot,
         &source,
         &advances.topics,
@@ -82,6 +83,7 @@ pub async fn merge(
         &rows,
         &rejected,
         &suspected,
+        &ordered,
     ];
     let answer = session.client().query_one(&statement, &parameters);
     let row = session.within(Place::Merge, answer).await?;
@@ -103,6 +105,14 @@ fn staged_rows(decoder: &Decoder, staged: &Staged, resolved: &Resolved) -> (Vec<
         *rows.entry(more.relation).or_default() += more.rows;
     }
     rows.into_iter().unzip()
+}
+
+/// The relations whose rows stand in the order of their keys, but for those of which a format has staged
+/// more.
+fn ordered(decoder: &Decoder, staged: &Staged, resolved: &Resolved) -> Vec<u32> {
+    let relations = staged.ordered.iter().map(|target| decoder.catalog.target(*target).relation());
+    let has_more = |relation: &u32| resolved.staged.iter().any(|more| more.relation == *relation);
+    relations.filter(|relation| !has_more(relation)).collect()
 }
 
 /// `forebay.advance[]`, column by column: from where the claim says, with its tokens.

@@ -13,4 +13,5 @@ select forebay.merge(
     select row(s.relation::regclass, s.rows)::forebay.staged
     from unnest($11::oid[], $12::int8[]) as s(relation, rows)),
   rejected => $13::int4[],
-  suspected => $14::text)
+  suspected => $14::text,
+  ordered => $15::oid[]::regclass[])

@@ -22,6 +22,8 @@ pub struct Staged {
     pub slot: Option<i32>,
     /// Rows by target.
     pub rows: Vec<(TargetIndex, u64)>,
+    /// The targets whose rows stand in the order of their keys.
+    pub ordered: Vec<TargetIndex>,
     /// Events with a row that the database refused; their other rows are staged.
     pub refused: Vec<Refused>,
 }
@@ -66,6 +68,7 @@ async fn copy_all(
         let rows = batch.rows_of(*index);
         copy::copy(session, target, staging, batch, &rows).await?;
         staged.rows.push((*index, rows.row_count()));
+        staged.ordered.extend(target.is_copied_in_key_order().then_some(*index));
     }
     Ok(staged)
 }

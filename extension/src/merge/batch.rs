@@ -21,12 +21,32 @@ use crate::statement::look::Which;
 use crate::statement::shape::Shape;
 use crate::target::{Column, ForeignKey, Policy, Target};
 
+/// What the writer says that it has staged.
+pub struct Staged {
+    /// The targets.
+    pub relations: Vec<Oid>,
+    /// How many rows of each.
+    pub rows: Vec<i64>,
+    /// The targets whose rows stand in the order of their keys.
+    pub ordered: Vec<Oid>,
+}
+
+impl Staged {
+    /// How many rows of a target.
+    fn rows_of(&self, relation: Oid) -> i64 {
+        let place = self.relations.iter().position(|one| *one == relation);
+        place.and_then(|place| self.rows.get(place).copied()).unwrap_or(0)
+    }
+}
+
 /// The rows of one target.
 pub struct Part {
     /// The target.
     pub target: Target,
     /// The slot whose staging table holds them.
     pub slot: i32,
+    /// Whether they stand in the order of their keys.
+    pub is_ordered: bool,
     /// How many.
     pub rows: i64,
     /// How many of them delete.
@@ -61,7 +81,12 @@ impl Part {
 
     /// Its staging table, for the statements of a run.
     pub fn staging_of(&self, run: Run) -> Staging<'_> {
-        Staging { target: &self.target, slot: self.slot, is_whole: run == Run::ALL }
+        Staging {
+            target: &self.target,
+            slot: self.slot,
+            is_whole: run == Run::ALL,
+            is_ordered: self.is_ordered,
+        }
     }
 
     /// How its rows name columns.
@@ -157,27 +182,17 @@ pub struct Batch {
 impl Batch {
     /// Counts what is staged (FB002 if it is not what the writer says), and removes the rows of the
     /// events that a format has rejected.
-    pub fn open(
-        slot: i32,
-        relations: &[Oid],
-        rows: &[i64],
-        rejected: &[i32],
-    ) -> Result<Self, Raised> {
+    pub fn open(slot: i32, staged: &Staged, rejected: &[i32]) -> Result<Self, Raised> {
         let started = Instant::now();
         attempt(|_| {
             let changes = changes();
-            let set = describe(relations)?;
+            let set = describe(&staged.relations)?;
             // SAFETY: the transaction has an id since `stage`; otherwise it gets one now.
             let id = unsafe { pg_sys::GetTopFullTransactionId() }.value;
             let mut parts = Vec::with_capacity(set.targets.len());
             for target in set.targets.iter().cloned() {
-                let said = relations
-                    .iter()
-                    .position(|relation| *relation == target.relation())
-                    .and_then(|place| rows.get(place).copied())
-                    .unwrap_or(0);
                 parts.push(Spi::connect_mut(|client| {
-                    count_part(client, id, target, slot, said, rejected)
+                    count_part(client, id, target, slot, staged, rejected)
                 })?);
             }
             parts.retain(|part| part.rows > 0);
@@ -273,9 +288,10 @@ fn count_part(
     id: u64,
     target: Target,
     slot: i32,
-    said: i64,
+    staged: &Staged,
     rejected: &[i32],
 ) -> Result<Part, Raised> {
+    let said = staged.rows_of(target.relation());
     let size = Size::of(said.unsigned_abs()).and(Size::of_table(target.relation()));
     let mut part = counted(client, id, target, slot, size)?;
     if part.rows != said {
@@ -292,6 +308,7 @@ fn count_part(
         part.remove(id, &rejected.iter().copied().collect())?;
         part = counted(client, id, part.target, slot, size)?;
     }
+    part.is_ordered = staged.ordered.contains(&part.target.relation());
     Ok(part)
 }
 
@@ -330,7 +347,7 @@ fn counted(
     slot: i32,
     size: Size,
 ) -> Result<Part, Raised> {
-    let staging = Staging { target: &target, slot, is_whole: true };
+    let staging = Staging { target: &target, slot, is_whole: true, is_ordered: false };
     let rows = query(client, &staging.count(), size, &[batch_argument(id)])?;
     let row = rows.first()?;
     let rows = row.get::<i64>(1)?.unwrap_or(0);
@@ -348,6 +365,7 @@ fn counted(
     let mut part = Part {
         target,
         slot,
+        is_ordered: false,
         rows,
         deletes,
         given,

@@ -6,7 +6,8 @@
 //! - [`batch`] counts what is staged,
 //! - [`cut`] finds runs of events that don't interact,
 //! - [`look`] finds what a run would violate, and [`judge`] which events are rejected for it,
-//! - [`set`] writes a run at once, and [`expected`] says when it need not ask first what is stored,
+//! - [`set`] takes a run at once, for which [`writer`] writes each target's rows, and [`expected`] says
+//!   when it need not ask first what is stored,
 //! - [`walk`] applies events to the letter: those that interact, and those of a run that raised.
 
 mod answer;
@@ -19,6 +20,7 @@ mod runner;
 mod set;
 mod stored;
 mod walk;
+mod writer;
 
 use pgrx::JsonB;
 use pgrx::pg_sys::Oid;
@@ -29,15 +31,15 @@ use crate::attempt::Raised;
 use crate::{description, failpoint};
 use answer::Answer;
 pub use answer::Rejection;
-use batch::Batch;
 pub use batch::batch_argument;
+use batch::{Batch, Staged};
 use cut::is_one_run;
 use runner::{Merged, Runner};
 use set::{Care, Cost};
 
 /// Merges the rows that this transaction has staged in `slot`: `rows[i]` of them for
 /// `relations[i]`, but for the events in `rejected`. An event that raises the SQLSTATE `suspected` is
-/// rejected, too, if others are merged.
+/// rejected, too, if others are merged. The rows of the targets `ordered` stand in the order of their keys.
 ///
 /// Answers as `forebay.merge` does, or with the error that it is to raise: `{"error": {…}}`.
 #[pg_extern(volatile)]
@@ -48,9 +50,11 @@ pub fn merge_staged(
     rows: Vec<i64>,
     rejected: Vec<i32>,
     suspected: Option<&str>,
+    ordered: Vec<Oid>,
 ) -> JsonB {
     failpoint::hit("merge.after_fence");
-    match merge(slot, &relations, &rows, &rejected, suspected) {
+    let staged = Staged { relations, rows, ordered };
+    match merge(slot, &staged, &rejected, suspected) {
         Ok(answer) => JsonB(json!(answer)),
         Err(raised) => {
             description::forget();
@@ -61,16 +65,15 @@ pub fn merge_staged(
 
 fn merge(
     slot: Option<i32>,
-    relations: &[Oid],
-    rows: &[i64],
+    staged: &Staged,
     rejected: &[i32],
     suspected: Option<&str>,
 ) -> Result<Answer, Raised> {
-    if relations.is_empty() {
+    if staged.relations.is_empty() {
         return Ok(Answer { path: "set", ..Answer::default() });
     }
     let slot = slot.ok_or_else(|| Raised::new("22023", "rows are staged, but no slot is named"))?;
-    let mut batch = Batch::open(slot, relations, rows, rejected)?;
+    let mut batch = Batch::open(slot, staged, rejected)?;
     let mut care = Care::Hopeful;
     let mut cost = Cost { subtransactions: 1, ..Cost::default() };
     if suspected.is_some() || !is_one_run(&batch) {

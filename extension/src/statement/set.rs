@@ -40,11 +40,11 @@ impl Staging<'_> {
         let target = self.target;
         format!(
             "select coalesce(bool_or(l.moves), false) \
-             from (select s.* from {} where {} order by {} offset 0) s \
+             from (select s.* from {} where {}{} offset 0) s \
              cross join lateral (select {} as moves from {} t where {} and {} limit 1 for update) l",
             self.rows(),
             self.upserts(taken),
-            key_images(target),
+            self.in_key_order(),
             moves_guard(target, shape),
             target_rows(target),
             same_key(target),
@@ -107,12 +107,12 @@ impl Staging<'_> {
             }
         });
         format!(
-            "update {} t set {assignments} from (select s.* from {} where {} order by {} offset 0) s \
+            "update {} t set {assignments} from (select s.* from {} where {}{} offset 0) s \
              where {} and {}",
             target_rows(target),
             self.rows(),
             self.upserts(taken),
-            key_images(target),
+            self.in_key_order(),
             same_key(target),
             differs(target, shape)
         )
@@ -130,12 +130,12 @@ impl Staging<'_> {
             Shape::All | Shape::Mixed(_) => " and s._given is null".to_owned(),
         };
         let order = match target.policy {
-            Policy::Append => "s._event, s._row".to_owned(),
-            _ => key_images(target),
+            Policy::Append => " order by s._event, s._row".to_owned(),
+            _ => self.in_key_order(),
         };
         format!(
             "insert into {} ({}) overriding system value \
-             select {} from {} where {}{names_these} order by {order}",
+             select {} from {} where {}{names_these}{order}",
             target.name,
             names(shape.columns(target)),
             list(shape.columns(target), ", ", value_of),
@@ -144,13 +144,18 @@ impl Staging<'_> {
         )
     }
 
-    /// Inserts the first row of each key, and leaves stored rows alone.
-    pub fn insert_ignoring(&self, shape: &Shape) -> String {
+    /// Inserts the first row of each key, and leaves stored rows alone. If `repeats`, a key may stand
+    /// twice.
+    pub fn insert_ignoring(&self, shape: &Shape, repeats: bool) -> String {
         let (target, key) = (self.target, key_images(self.target));
+        let (first, order) = if repeats {
+            (format!("distinct on ({key}) "), format!(" order by {key}, s._event, s._row"))
+        } else {
+            (String::new(), self.in_key_order())
+        };
         format!(
             "insert into {} ({}) overriding system value \
-             select distinct on ({key}) {} from {} where {} and s._op <> 'd' \
-             order by {key}, s._event, s._row on conflict ({}) do nothing",
+             select {first}{} from {} where {} and s._op <> 'd'{order} on conflict ({}) do nothing",
             target.name,
             names(shape.columns(target)),
             list(shape.columns(target), ", ", value_of),

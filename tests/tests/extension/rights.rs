@@ -28,7 +28,7 @@ async fn a_writer_does_nothing_but_stage_and_merge() -> Result<()> {
         "delete from forebay.dead_letter",
         "select * from forebay.outbox",
         "delete from forebay.outbox",
-        "select forebay.merge_staged(0, '{}', '{}', '{}', null)",
+        "select forebay.merge_staged(0, '{}', '{}', '{}', null, '{}')",
         "select forebay.advance_progress('source', '{}')",
         "select forebay.register_target('t'::regclass, null, 'ignore', null, null)",
         "select forebay.create_staging(1, 't'::regclass, 0)",

@@ -9,6 +9,7 @@ pub struct Source<'a> {
     client: &'a Client,
     token: String,
     next_offset: i64,
+    says_ordered: bool,
 }
 
 /// How a transaction ends, if nothing raises.
@@ -42,7 +43,12 @@ impl<'a> Source<'a> {
         let sql = "select token::text, next_offset
                    from forebay.claim('source', 'topic', '{0}', '{0}', 'test')";
         let row = client.query_one(sql, &[]).await?;
-        Ok(Self { client, token: row.get(0), next_offset: row.get(1) })
+        Ok(Self { client, token: row.get(0), next_offset: row.get(1), says_ordered: false })
+    }
+
+    /// Says from now on whether rows are staged in the order of their keys, right or wrong.
+    pub fn say_ordered(&mut self, is_ordered: bool) {
+        self.says_ordered = is_ordered;
     }
 
     /// Stages and merges in one transaction, which is rolled back if anything raises.
@@ -87,9 +93,10 @@ impl<'a> Source<'a> {
         let (from, next) = (self.next_offset, self.next_offset + 1);
         let sql = format!(
             "select forebay.merge({slot}, 'source', array[row('topic', 0, '{}', {from}, {next}, {from}, 0,
-                 '\\x00')::forebay.advance], array[{}])",
+                 '\\x00')::forebay.advance], array[{}], ordered => array[{}]::regclass[])",
             self.token,
-            staged.join(", ")
+            staged.join(", "),
+            if self.says_ordered { tables.join(", ") } else { String::new() }
         );
         Ok(self.client.query_one(&sql, &[]).await?.get(0))
     }

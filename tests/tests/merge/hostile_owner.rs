@@ -95,7 +95,7 @@ async fn a_trigger_gains_nothing() -> Result<()> {
              perform public.try('update forebay.progress set next_offset = 0');
              perform public.try('create temporary table mine ()');
              perform public.try('prepare mine as select 1');
-             perform public.try('select forebay.merge_staged(0, ''{}'', ''{}'', ''{}'', null)');
+             perform public.try('select forebay.merge_staged(0, ''{}'', ''{}'', ''{}'', null, ''{}'')');
              perform set_config('search_path', 'public', false);
              perform set_config('row_security', 'off', false);
              return new;

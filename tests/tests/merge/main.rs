@@ -15,6 +15,7 @@ mod many_poisons;
 mod missing_right;
 mod nothing_armed;
 mod odd_schema;
+mod ordered;
 mod renamed;
 mod session;
 mod set_based_keys;

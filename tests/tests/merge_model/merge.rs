@@ -15,6 +15,7 @@ pub struct Merge<'a> {
     client: &'a Client,
     token: String,
     next_offset: i64,
+    says_ordered: bool,
 }
 
 /// What a merge answers, as far as the model asks.
@@ -40,7 +41,13 @@ impl<'a> Merge<'a> {
         let sql = "select token::text, next_offset
                    from forebay.claim('model', 'stream', '{0}', '{0}', 'test')";
         let row = client.query_one(sql, &[]).await?;
-        Ok(Self { client, token: row.get(0), next_offset: row.get(1) })
+        Ok(Self { client, token: row.get(0), next_offset: row.get(1), says_ordered: false })
+    }
+
+    /// Says from now on whether rows are staged in the order of their keys. They hardly ever are, and it
+    /// must not matter.
+    pub fn say_ordered(&mut self, is_ordered: bool) {
+        self.says_ordered = is_ordered;
     }
 
     /// Merges some events as one batch. If it raises, nothing has happened.
@@ -67,6 +74,7 @@ impl<'a> Merge<'a> {
         next_offset: i64,
     ) -> Result<Answer> {
         let rows = rows_by_table(schema, events);
+        let tables: Vec<_> = rows.keys().map(String::as_str).collect();
         let slot = self.stage(&rows).await?;
         let staged: Vec<_> = rows
             .iter()
@@ -75,11 +83,12 @@ impl<'a> Merge<'a> {
         let sql = format!(
             "select forebay.merge({slot}, 'model',
                  array[row('stream', 0, '{}', {}, {next_offset}, {}, 0, '\\x00')::forebay.advance],
-                 array[{}]::forebay.staged[])",
+                 array[{}]::forebay.staged[], ordered => array[{}]::regclass[])",
             self.token,
             self.next_offset,
             next_offset - 1,
-            staged.join(", ")
+            staged.join(", "),
+            if self.says_ordered { tables.join(", ") } else { String::new() }
         );
         let answer = self.client.query_one(&sql, &[]).await.context("merge")?.get(0);
         Ok(serde_json::from_value(answer)?)

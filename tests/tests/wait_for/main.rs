@@ -285,7 +285,7 @@ async fn a_reader_may_wait_and_may_not_read_dead_letters() -> Result<()> {
         "select * from forebay.dead_letter",
         "select * from forebay.stage('{}')",
         "select forebay.merge(null, 'source', '{}', '{}')",
-        "select forebay.merge_staged(null, '{}', '{}', '{}', null)",
+        "select forebay.merge_staged(null, '{}', '{}', '{}', null, '{}')",
         "select * from forebay.claim('source', 'topic', '{0}', '{0}', 'thief')",
         "select forebay.drop_target('pg_class')",
     ] {

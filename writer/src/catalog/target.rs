@@ -1,6 +1,7 @@
 //! One registered target.
 
 use super::Column;
+use crate::event_batch::KeyPrefix;
 
 /// What happens to a staged row whose key is taken: `forebay.target.on_conflict`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -130,6 +131,13 @@ impl Target {
     /// How rows of this target are copied: as text, all of them, if one column has no encoder.
     pub fn copy_format(&self) -> CopyFormat {
         self.copy_format
+    }
+
+    /// Whether rows that are copied together are copied in the order of their keys.
+    pub fn is_copied_in_key_order(&self) -> bool {
+        let key = self.columns.iter().filter(|column| column.in_key());
+        self.copy_format == CopyFormat::Binary
+            && KeyPrefix::is_the_order_of(key.map(|column| column.encoder))
     }
 
     /// The column list of the COPY into this target's staging table, quoted.

@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 pub use route::{BadTableRule, TableRule};
 
-use super::row_values::{RowValues, as_literal, eligible, in_column};
+use super::row_values::{PerColumn, RowValues, as_literal, eligible, in_column};
 use super::{FormatError, Op, RowWriter};
 use crate::catalog::{Catalog, Target, TargetIndex};
 use crate::json::{Json, utf8};
@@ -153,14 +153,14 @@ impl Event<'_> {
         rows: &mut RowWriter<'_>,
     ) -> Result<(), Rejection> {
         let (schema, columns) = (self.schema.as_deref(), self.target.columns());
-        let mut texts: Vec<Option<Cow<'_, str>>> = Vec::with_capacity(columns.len());
+        let mut texts: PerColumn<Option<Cow<'_, str>>> = PerColumn::new();
         for (column, value) in columns.iter().zip(values.values_mut().iter()) {
             // What else stands in the row of a delete says nothing.
             let value = value.filter(|_| op == Op::Upsert || column.in_key());
             let text = value.map(|value| value::read(schema, column, value)).transpose();
             texts.push(text.map_err(|rejection| in_column(column, rejection))?);
         }
-        let mut values = Vec::with_capacity(columns.len());
+        let mut values = PerColumn::new();
         for (column, text) in columns.iter().zip(&texts) {
             let json = text.as_deref().map(Json::read).transpose();
             values.push(json.map_err(|rejection| in_column(column, rejection))?);

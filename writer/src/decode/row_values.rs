@@ -1,18 +1,23 @@
 //! A JSON object as a row: its members by the target's columns.
 
+use smallvec::SmallVec;
+
 use super::{Op, RowWriter, copy_text};
 use crate::catalog::{Catalog, Column, CopyFormat, OnConflict, Target, TargetIndex};
 use crate::encode::{Encoder, check_text, field};
 use crate::json::{Json, duplicate_key, visit_object};
 use crate::rejection::{Rejection, SqlState};
 
+/// One per column of a target. Those of tables with more columns than this are allocated.
+pub(super) type PerColumn<T> = SmallVec<[T; 24]>;
+
 /// The members of a JSON object by the position of their column. Used again for the rows of one
 /// event.
 #[derive(Debug, Default)]
 pub(super) struct RowValues<'a> {
-    values: Vec<Option<Json<'a>>>,
+    values: PerColumn<Option<Json<'a>>>,
     /// Scratch for `_given`.
-    given: Vec<i16>,
+    given: PerColumn<i16>,
     /// Scratch for what is encoded only to be checked.
     checked: Vec<u8>,
 }
@@ -36,7 +41,7 @@ impl<'a> RowValues<'a> {
     }
 
     /// A row of these values, by the position of the target's columns.
-    pub fn of(values: Vec<Option<Json<'a>>>) -> Self {
+    pub fn of(values: PerColumn<Option<Json<'a>>>) -> Self {
         Self { values, ..Self::default() }
     }
 
@@ -46,7 +51,7 @@ impl<'a> RowValues<'a> {
     }
 
     /// What was read, as for [`values_mut`](Self::values_mut), to be kept.
-    pub fn into_values(self) -> Vec<Option<Json<'a>>> {
+    pub fn into_values(self) -> PerColumn<Option<Json<'a>>> {
         self.values
     }
 

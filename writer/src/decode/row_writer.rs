@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::copy_text;
 use crate::catalog::{Column, CopyFormat, Target, TargetIndex};
 use crate::encode::field;
-use crate::event_batch::{KeyPrefix, KeyPrefixBuilder, RowBuffers};
+use crate::event_batch::{KeyPrefix, KeyPrefixBuilder, MOST_KEY_COLUMNS, RowBuffers};
 use crate::rejection::Rejection;
 
 /// Where `_batch`'s bytes are in a binary row: after the number of fields and its own length.
@@ -25,9 +25,6 @@ pub(crate) const TEXT_EVENT: Range<usize> = 21..31;
 
 /// A field begins with its length.
 const FIELD_LENGTH: usize = 4;
-
-/// Of a longer key, the first columns say the order.
-const MOST_KEY_COLUMNS: usize = 4;
 
 /// The columns of a staging table that stand before the target's.
 const LEADING_COLUMNS: usize = 5;
@@ -106,16 +103,13 @@ impl<'b> RowWriter<'b> {
             out.resize(start + TEXT_EVENT.end, b' ');
             out[start + TEXT_BATCH.end] = copy_text::SEPARATOR;
             out.push(copy_text::SEPARATOR);
-            out.extend_from_slice(row.to_string().as_bytes());
+            copy_text::put_number(row, out);
             out.push(copy_text::SEPARATOR);
             out.push(if op == Op::Upsert { b'u' } else { b'd' });
             out.push(copy_text::SEPARATOR);
             match given {
                 None => copy_text::put_null(out),
-                Some(given) => {
-                    let given: Vec<_> = given.iter().map(i16::to_string).collect();
-                    out.extend_from_slice(format!("{{{}}}", given.join(",")).as_bytes());
-                }
+                Some(given) => copy_text::put_numbers(given, out),
             }
             for (position, column) in target.columns().iter().enumerate() {
                 out.push(copy_text::SEPARATOR);

@@ -5,7 +5,7 @@ use crate::decode::{Format, FormatConfig};
 use crate::position::{Offset, Partition, Topic};
 use crate::record::Header;
 use crate::record_hash::record_hash;
-use crate::testing::{copied, flat, plain_catalog, read_copy, record};
+use crate::testing::{copied, debezium, flat, plain_catalog, read_copy, record};
 
 const GOOD: &[u8] = br#"{"sensor":1,"ts":"2025-01-01T00:00:00Z","value":1.5,"note":"n"}"#;
 
@@ -57,6 +57,45 @@ fn copies_all_rows_in_the_order_of_their_keys() {
     assert_eq!(sensors, in_order);
     let events: Vec<_> = rows.iter().map(|row| row.event).collect();
     assert_eq!(events, [4, 1, 3, 5, 0, 2]);
+}
+
+/// Once the buffers are as large as a batch, decoding one more allocates nothing per row. Where the rows
+/// of an event lie deeper than its top, serde_json notes the brackets that it skips; where rows are copied
+/// as text, an event needs room to encode in what is only to be checked.
+#[test]
+fn a_further_batch_allocates_nothing_per_row() {
+    const EVENTS: u64 = 200;
+    let (catalog, topic) = (plain_catalog(), Topic::from("t"));
+    let row = std::str::from_utf8(GOOD).unwrap();
+    let some_columns = r#"{"sensor":1,"ts":"2025-01-01T00:00:00Z","value":1.5}"#;
+    let rows = Format::new(&FormatConfig::Rows, &catalog).unwrap();
+    let entries = |entry: &str| format!(r#"{{"rows":[{}]}}"#, vec![entry; 20].join(","));
+    let binary = entries(&format!(r#"{{"table":"public.sensor","row":{row}}}"#));
+    let text = entries(r#"{"table":"public.place","row":{"id":1}}"#);
+    let change = r#"{"op":"c","source":{"schema":"public","table":"sensor"},"after":"#;
+    let change = format!("{change}{row}}}");
+    let messages = [
+        (flat(&catalog), row, 0),
+        (flat(&catalog), some_columns, 0),
+        (rows.clone(), binary.as_str(), 2),
+        (rows, text.as_str(), 3),
+        (debezium(&catalog), change.as_str(), 4),
+    ];
+    for (format, message, per_event) in messages {
+        let mut batch = EventBatch::new();
+        let mut push_all = || {
+            batch.clear();
+            for offset in 0..EVENTS as i64 {
+                let record = record(&topic, 0, offset, Some(b"key"), Some(message.as_bytes()));
+                batch.push(&record, &format, &catalog);
+            }
+            assert_eq!(batch.rejections.len(), 0, "{message}");
+        };
+        push_all();
+        let allocated = allocation_counter::measure(push_all);
+        let most = EVENTS * per_event + 10;
+        assert!(allocated.count_total < most, "{message}: {allocated:?}");
+    }
 }
 
 #[test]

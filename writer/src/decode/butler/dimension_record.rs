@@ -9,7 +9,7 @@ use super::repository::{ElementTargets, Repository};
 use super::required;
 use super::timespan::timespan;
 use crate::catalog::{Catalog, Column, TargetIndex};
-use crate::decode::row_values::RowValues;
+use crate::decode::row_values::{PerColumn, RowValues};
 use crate::decode::{Op, RowWriter};
 use crate::encode::{Encoder, Subtype, encode_text, field, float};
 use crate::json::{Json, Kind, malformed, set_once, visit_array, visit_object};
@@ -25,7 +25,7 @@ struct Record<'a, 'r> {
     index: usize,
     element: &'r ElementTargets,
     is_skymap: bool,
-    values: Vec<Option<Json<'a>>>,
+    values: PerColumn<Option<Json<'a>>>,
 }
 
 /// Writes the event's dimension records. Of several with the same key the last one counts, as for
