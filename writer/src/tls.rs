@@ -84,6 +84,22 @@ pub fn connector(
     Ok(builder)
 }
 
+/// Whether the files that are named can be used. The system's are not looked at.
+///
+/// # Errors
+/// If one can't.
+pub fn check_files(
+    authorities: Option<&Authorities>,
+    client: Option<&ClientCertificate>,
+) -> Result<(), TlsError> {
+    match (authorities, client) {
+        (None | Some(Authorities::System), None) => Ok(()),
+        (authorities, client) => {
+            connector(authorities.unwrap_or(&Authorities::System), client).map(drop)
+        }
+    }
+}
+
 fn show(builder: &mut SslConnectorBuilder, client: &ClientCertificate) -> Result<(), TlsError> {
     let mut chain = certificates(&client.certificate)?.into_iter();
     if let Some(own) = chain.next() {

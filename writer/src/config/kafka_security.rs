@@ -6,7 +6,7 @@ use super::by_file;
 use super::reader::Reader;
 use super::secret::Secret;
 use super::value;
-use crate::tls::{Authorities, ClientCertificate, connector};
+use crate::tls::{Authorities, ClientCertificate, check_files};
 
 /// How the connections to Kafka are protected.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -138,7 +138,7 @@ fn read_tls(reader: &mut Reader<'_>) -> KafkaTls {
         }
     };
     let tls = KafkaTls { authorities, client };
-    if let Err(error) = connector(&tls.authorities, tls.client.as_ref()) {
+    if let Err(error) = check_files(Some(&tls.authorities), tls.client.as_ref()) {
         let given = ["ca_file", "certificate_file", "key_file"];
         let setting = given.iter().find_map(|key| reader.setting(SECTION, key));
         if let Some(setting) = setting {

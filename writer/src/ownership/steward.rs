@@ -71,7 +71,10 @@ impl Steward {
         let mut ticks = tokio::time::interval(INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            ticks.tick().await;
+            tokio::select! {
+                _ = ticks.tick() => {}
+                () = topics_seen(&mut self.topics) => {}
+            }
             self.look(&session).await?;
             backoff.reset();
         }
@@ -81,7 +84,7 @@ impl Steward {
     async fn look(&mut self, session: &Session) -> Result<(), Failure> {
         let Surroundings { config, writer, claimant, .. } = &self.surroundings;
         let (source, writer) = (config.source.name.as_str(), *writer);
-        let seen = self.topics.borrow().clone();
+        let seen = self.topics.borrow_and_update().clone();
         let able = !*self.surroundings.shutdown.borrow()
             && seen.as_ref().is_some_and(|seen| seen.at.elapsed() < BLIND);
         let live = lock::heartbeat(session, writer, source, claimant, able).await?;
@@ -123,5 +126,12 @@ impl Steward {
                 changed
             });
         }
+    }
+}
+
+/// Waits until the topics are seen once more: a process that starts does not wait for the next tick.
+async fn topics_seen(topics: &mut watch::Receiver<Option<Seen>>) {
+    if topics.changed().await.is_err() {
+        std::future::pending::<()>().await;
     }
 }

@@ -33,14 +33,30 @@ impl Tls {
     /// # Errors
     /// If one of them can't be used.
     pub fn new(config: &DatabaseTls) -> Result<Self, TlsError> {
-        let authorities = config.authorities.as_ref().unwrap_or(&Authorities::System);
-        let connector = connector(authorities, config.client.as_ref())?.build();
+        let connector = match (&config.authorities, &config.client) {
+            (None, None) => unverified()?,
+            (authorities, client) => {
+                let authorities = authorities.as_ref().unwrap_or(&Authorities::System);
+                connector(authorities, client.as_ref())?.build()
+            }
+        };
         let verify = match config.authorities {
             Some(_) => SslVerifyMode::PEER,
             None => SslVerifyMode::NONE,
         };
         Ok(Self { connector, verify, verifies_name: config.verifies_name() })
     }
+}
+
+/// A connector for connections that verify nothing. It is made once: no file has a say, but the library
+/// reads all of the system's authorities for it, which takes 20 ms.
+fn unverified() -> Result<SslConnector, TlsError> {
+    static UNVERIFIED: OnceLock<SslConnector> = OnceLock::new();
+    if let Some(made) = UNVERIFIED.get() {
+        return Ok(made.clone());
+    }
+    let made = connector(&Authorities::System, None)?.build();
+    Ok(UNVERIFIED.get_or_init(|| made).clone())
 }
 
 impl MakeTlsConnect<Socket> for Tls {

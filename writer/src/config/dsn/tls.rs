@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{DsnProblem, problem};
-use crate::tls::{Authorities, ClientCertificate, connector};
+use crate::tls::{Authorities, ClientCertificate, check_files};
 
 /// The parameters that this file reads.
 pub(super) const NAMES: &[&str] = &["sslmode", "sslrootcert", "sslcert", "sslkey"];
@@ -113,8 +113,7 @@ impl DatabaseTls {
     }
 
     fn bad_file(&self) -> Option<DsnProblem> {
-        let authorities = self.authorities.as_ref().unwrap_or(&Authorities::System);
-        let error = connector(authorities, self.client.as_ref()).err()?;
+        let error = check_files(self.authorities.as_ref(), self.client.as_ref()).err()?;
         Some(problem(
             format!("names a file for TLS that cannot be used: {error}"),
             "correct sslrootcert, sslcert or sslkey; a relative path is relative to the \
