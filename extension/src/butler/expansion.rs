@@ -14,6 +14,9 @@ use crate::attempt::{Attempt, Raised};
 use crate::merge::batch_argument;
 use crate::statement::{literal, quoted};
 
+/// The dimensions that have a collection summary (BUTLER.md, section 2).
+const GOVERNORS: [&str; 2] = ["instrument", "skymap"];
+
 /// TAI is this many nanoseconds ahead of Unix time since 2017 (BUTLER.md, rule 10).
 const TAI_OFFSET_NANOSECONDS: &str = "37000000000";
 
@@ -105,18 +108,9 @@ fn expansions(repository: &Repository) -> Vec<Expansion> {
             .column("file_size", "-1")
             .of_new_files(),
     ];
-    for table in &repository.tags_tables {
-        expansions.push(tags(table));
-        for dimension in table.dimensions.iter().filter(|dimension| is_governor(dimension)) {
-            expansions.push(summary(table, dimension));
-        }
-    }
+    expansions.extend(repository.tags_tables.iter().map(tags));
+    expansions.extend(GOVERNORS.iter().filter_map(|governor| summary(repository, governor)));
     expansions
-}
-
-/// Dimensions that have a collection summary (BUTLER.md, section 2).
-fn is_governor(dimension: &DimensionColumn) -> bool {
-    matches!(dimension.name.as_str(), "instrument" | "skymap")
 }
 
 fn tags(table: &TagsTable) -> Expansion {
@@ -124,7 +118,7 @@ fn tags(table: &TagsTable) -> Expansion {
         .column("dataset_type_id", "y.id")
         .column("dataset_id", "r.id")
         .column("collection_id", "u.id")
-        .of_table(table)
+        .of_tables(&[table])
         .of_new_datasets();
     for dimension in &table.dimensions {
         expansion = expansion.column(&dimension.name, &value_of(dimension));
@@ -132,12 +126,19 @@ fn tags(table: &TagsTable) -> Expansion {
     expansion
 }
 
-fn summary(table: &TagsTable, governor: &DimensionColumn) -> Expansion {
-    Expansion::new(&format!("collection_summary_{}", governor.name))
+/// The summary of collections by a governor, if a dataset type of the batch has it.
+fn summary(repository: &Repository, governor: &str) -> Option<Expansion> {
+    let of_table =
+        |table: &'_ TagsTable| table.dimensions.iter().any(|dimension| dimension.name == governor);
+    let tables: Vec<_> = repository.tags_tables.iter().filter(|table| of_table(table)).collect();
+    let mut dimensions = tables.iter().flat_map(|table| &table.dimensions);
+    let value = value_of(dimensions.find(|dimension| dimension.name == governor)?);
+    let expansion = Expansion::new(&format!("collection_summary_{governor}"))
         .column("collection_id", "u.id")
-        .column(&governor.name, &value_of(governor))
-        .of_table(table)
-        .summarising(&governor.name, &value_of(governor))
+        .column(governor, &value)
+        .of_tables(&tables)
+        .summarising(governor, &value);
+    Some(expansion)
 }
 
 /// The value of a dimension in the data ID of the reference `r`; null for a word in place of an integer.
@@ -169,8 +170,9 @@ impl Expansion {
         self
     }
 
-    fn of_table(mut self, table: &TagsTable) -> Self {
-        self.condition.push_str(&format!(" and y.tags_table = {}", literal(&table.name)));
+    fn of_tables(mut self, tables: &[&TagsTable]) -> Self {
+        let names: Vec<_> = tables.iter().map(|table| literal(&table.name)).collect();
+        self.condition.push_str(&format!(" and y.tags_table in ({})", names.join(", ")));
         self
     }
 
@@ -186,8 +188,8 @@ impl Expansion {
 
     fn summarising(mut self, column: &str, value: &str) -> Self {
         self.condition.push_str(&format!(
-            " and not exists (select from unnest($11::int8[], $12::text[]) k(run, value) \
-             where k.run = u.id and k.value = ({value})::text)"
+            " and (u.id, ({value})::text) not in \
+             (select k.run, k.value from unnest($11::int8[], $12::text[]) k(run, value))"
         ));
         self.summarised = Some(column.to_owned());
         self

@@ -147,20 +147,24 @@ impl Staging<'_> {
     /// Inserts the first row of each key, and leaves stored rows alone. If `repeats`, a key may stand
     /// twice.
     pub fn insert_ignoring(&self, shape: &Shape, repeats: bool) -> String {
-        let (target, key) = (self.target, key_images(self.target));
-        let (first, order) = if repeats {
-            (format!("distinct on ({key}) "), format!(" order by {key}, s._event, s._row"))
+        let target = self.target;
+        let (rows, upserts) = (self.rows(), self.upserts(Taken::All));
+        let place = "(s._event::int8 << 32 | s._row)";
+        let of_first = if repeats {
+            let key = key_images(target);
+            format!(
+                " and {place} in (select min({place}) from {rows} where {upserts} group by {key})"
+            )
         } else {
-            (String::new(), self.in_key_order())
+            String::new()
         };
         format!(
             "insert into {} ({}) overriding system value \
-             select {first}{} from {} where {} and s._op <> 'd'{order} on conflict ({}) do nothing",
+             select {} from {rows} where {upserts}{of_first}{} on conflict ({}) do nothing",
             target.name,
             names(shape.columns(target)),
             list(shape.columns(target), ", ", value_of),
-            self.rows(),
-            self.of_run(),
+            self.in_key_order(),
             names(target.key_columns())
         )
     }

@@ -9,6 +9,7 @@ mod data_id;
 mod dataset;
 mod dataset_type;
 mod dimension_record;
+mod envelopes;
 mod file;
 mod integral;
 mod not_finite;
@@ -29,6 +30,7 @@ pub use path::DatastoreRoot;
 
 use dataset::DatasetWriter;
 use dataset_type::Definitions;
+use envelopes::Envelopes;
 use repository::Repository;
 use storage_class::StorageClasses;
 
@@ -51,6 +53,7 @@ pub struct ButlerConfig {
 #[derive(Debug, Clone)]
 pub struct Butler {
     repository: Repository,
+    envelopes: Envelopes,
     datastore_name: String,
     datastore_root: DatastoreRoot,
     /// With a blank between, both ways.
@@ -79,6 +82,7 @@ impl Butler {
             |[one, other]: &[String; 2]| [format!("{one} {other}"), format!("{other} {one}")];
         Ok(Self {
             repository,
+            envelopes: Envelopes::new(dimension_record::SKYPIX_LEVEL),
             datastore_name: config.datastore_name.clone(),
             datastore_root: config.datastore_root.clone(),
             convertible: config.convertible.iter().flat_map(both_ways).collect(),
@@ -123,7 +127,8 @@ impl Butler {
         event: &Event<'_>,
         rows: &mut RowWriter<'_>,
     ) -> Result<(), Rejection> {
-        dimension_record::write_all(catalog, &self.repository, event.dimension_records, rows)?;
+        let (repository, records) = (&self.repository, event.dimension_records);
+        dimension_record::write_all(catalog, repository, &self.envelopes, records, rows)?;
         let universe = self.repository.universe();
         let definitions = Definitions::read(event.dataset_types, universe, &self.storage_classes)?;
         let refs = self.repository.refs();

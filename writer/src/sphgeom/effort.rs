@@ -24,6 +24,12 @@ impl Effort {
         self.steps
     }
 
+    /// Whether so many more steps are within the limit.
+    #[must_use]
+    pub fn allows(&self, steps: u64) -> bool {
+        self.steps.saturating_add(steps) <= LIMIT
+    }
+
     /// Checks that it may go on.
     ///
     /// # Errors

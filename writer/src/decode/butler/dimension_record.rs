@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 
+use super::envelopes::Envelopes;
 use super::not_finite;
 use super::region::encode_hash;
 use super::repository::{ElementTargets, Repository};
@@ -18,7 +19,7 @@ use crate::sphgeom::{Effort, Region};
 
 /// The pixels that overlaps are stored in.
 const SKYPIX_SYSTEM: &str = "htm";
-const SKYPIX_LEVEL: u8 = 7;
+pub(super) const SKYPIX_LEVEL: u8 = 7;
 
 /// A record that is to be written.
 struct Record<'a, 'r> {
@@ -33,6 +34,7 @@ struct Record<'a, 'r> {
 pub(super) fn write_all(
     catalog: &Catalog,
     repository: &Repository,
+    envelopes: &Envelopes,
     records: Json<'_>,
     rows: &mut RowWriter<'_>,
 ) -> Result<(), Rejection> {
@@ -52,7 +54,7 @@ pub(super) fn write_all(
     for record in kept.into_iter().flatten() {
         let index = record.index;
         record
-            .write(catalog, &mut effort, rows)
+            .write(catalog, envelopes, &mut effort, rows)
             .map_err(|rejection| rejection.within(format_args!("dimension_records[{index}]")))?;
     }
     Ok(())
@@ -93,6 +95,7 @@ impl<'a> Record<'a, '_> {
     fn write(
         self,
         catalog: &Catalog,
+        envelopes: &Envelopes,
         effort: &mut Effort,
         rows: &mut RowWriter<'_>,
     ) -> Result<(), Rejection> {
@@ -113,10 +116,9 @@ impl<'a> Record<'a, '_> {
             if self.element.has_other_overlaps {
                 return Err(other_overlaps().about(target.qualified_name()));
             }
-            let envelope = Region::decode_hex(&hex)?.envelope_within(SKYPIX_LEVEL, effort)?;
-            for pixel in envelope.pixels() {
-                self.write_pixel(overlap, Some(pixel), catalog, rows)?;
-            }
+            envelopes.visit_pixels(&hex, effort, |pixel| {
+                self.write_pixel(overlap, Some(pixel), catalog, rows)
+            })?;
         }
         Ok(())
     }
