@@ -5,7 +5,6 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, HashSet};
-use std::rc::Rc;
 
 use pgrx::JsonB;
 use pgrx::pg_sys::{self, Datum, Oid};
@@ -14,13 +13,13 @@ use pgrx::prelude::*;
 use crate::attempt::Raised;
 use crate::query::query;
 use crate::size::Size;
-use crate::target::TargetSet;
+use crate::target::{Description, ForeignKey, Target, TargetSet};
 
-/// More descriptions than this are not kept: a writer's batches have few different sets of targets.
-const MOST: usize = 64;
+/// More descriptions than this are not kept.
+const MOST: usize = 1024;
 
 thread_local! {
-    static KEPT: RefCell<HashMap<Vec<Oid>, Kept>> = RefCell::default();
+    static KEPT: RefCell<HashMap<Oid, Kept>> = RefCell::default();
     /// The relations that kept descriptions depend on.
     static WATCHED: RefCell<HashSet<u32>> = RefCell::default();
     /// Whether something has changed that a kept description depends on.
@@ -30,38 +29,84 @@ thread_local! {
     static IS_WATCHING: Cell<bool> = const { Cell::new(false) };
 }
 
+/// What is known of one target. Sets of targets differ from batch to batch.
 struct Kept {
-    /// Which versions of their registrations it was made of.
-    registrations: String,
-    set: Rc<TargetSet>,
+    target: Target,
+    /// Those of which it is the referencing table.
+    foreign_keys: Vec<ForeignKey>,
+    /// Which registrations this was made of: its own, and those of the tables that it refers to.
+    versions: HashMap<Oid, Option<String>>,
 }
 
+impl Kept {
+    fn is_current(&self, versions: &Versions) -> bool {
+        self.versions.iter().all(|(relation, version)| versions.get(relation) == version.as_ref())
+    }
+}
+
+/// By the relation, which version of its registration there is.
+type Versions = HashMap<Oid, String>;
+
 /// What the catalog says of these tables. FB003 if one is not a target, FB004 if it can't be one any
-/// more, 42501 if its owner may not write it.
-pub fn describe(relations: &[Oid]) -> Result<Rc<TargetSet>, Raised> {
+/// more, 42501 if its owner may not write it, 22023 if one is named twice.
+pub fn describe(relations: &[Oid]) -> Result<TargetSet, Raised> {
+    if relations.iter().collect::<HashSet<_>>().len() < relations.len() {
+        return Err(Raised::new("22023", "a target is named twice among those that are staged"));
+    }
     watch();
     if STALE.replace(false) {
         KEPT.with_borrow_mut(HashMap::clear);
         WATCHED.with_borrow_mut(HashSet::clear);
     }
-    let registrations = registrations(relations)?;
-    let kept = KEPT.with_borrow(|kept| {
-        let kept = kept.get(relations).filter(|kept| kept.registrations == registrations);
-        kept.map(|kept| kept.set.clone())
-    });
-    if let Some(set) = kept {
-        return Ok(set);
+    let versions = versions(Some(&involved(relations)))?;
+    let is_unknown = |relation: &Oid| {
+        KEPT.with_borrow(|kept| kept.get(relation).is_none_or(|one| !one.is_current(&versions)))
+    };
+    let mut unknown: Vec<Oid> = relations.iter().copied().filter(is_unknown).collect();
+    if KEPT.with_borrow(HashMap::len) + unknown.len() > MOST {
+        KEPT.with_borrow_mut(HashMap::clear);
+        unknown = relations.to_vec();
     }
+    if !unknown.is_empty() {
+        learn(&unknown)?;
+    }
+    let (targets, foreign_keys): (Vec<_>, Vec<_>) = KEPT.with_borrow(|kept| {
+        let known = relations.iter().filter_map(|relation| kept.get(relation));
+        known.map(|one| (one.target.clone(), one.foreign_keys.clone())).unzip()
+    });
+    Ok(TargetSet::new(targets, foreign_keys.concat()))
+}
+
+/// These tables, and those that they are known to refer to.
+fn involved(relations: &[Oid]) -> Vec<Oid> {
+    let mut all: Vec<_> = KEPT.with_borrow(|kept| {
+        let known = relations.iter().filter_map(|relation| kept.get(relation));
+        known.flat_map(|one| one.versions.keys().copied()).collect()
+    });
+    all.extend(relations);
+    all
+}
+
+/// Describes these tables anew.
+fn learn(relations: &[Oid]) -> Result<(), Raised> {
+    // Registrations that change from here on make the descriptions out of date.
+    let versions = versions(None)?;
     let watched = depends_on(relations)?;
     WATCHED.with_borrow_mut(|all| all.extend(watched));
-    let set = Rc::new(TargetSet::new(read(relations)?, relations.len())?);
+    let described = Description::new(read(relations)?, relations.len())?;
     KEPT.with_borrow_mut(|kept| {
-        if kept.len() >= MOST {
-            kept.clear();
+        for target in described.targets {
+            let relation = target.relation();
+            let is_its = |foreign_key: &&ForeignKey| foreign_key.child() == relation;
+            let foreign_keys: Vec<_> =
+                described.foreign_keys.iter().filter(is_its).cloned().collect();
+            let parents = foreign_keys.iter().map(ForeignKey::parent);
+            let version = |of: Oid| (of, versions.get(&of).cloned());
+            let versions = parents.chain([relation]).map(version).collect();
+            kept.insert(relation, Kept { target, foreign_keys, versions });
         }
-        kept.insert(relations.to_vec(), Kept { registrations, set: set.clone() });
     });
-    Ok(set)
+    Ok(())
 }
 
 fn read(relations: &[Oid]) -> Result<serde_json::Value, Raised> {
@@ -71,13 +116,23 @@ fn read(relations: &[Oid]) -> Result<serde_json::Value, Raised> {
     description.map(|JsonB(description)| description).ok_or_else(nothing)
 }
 
-fn registrations(relations: &[Oid]) -> Result<String, Raised> {
-    let sql = "select string_agg(concat_ws(' ', t.id, t.xmin, t.ctid), ',' order by t.id) \
-               from forebay.registration t where t.relation = any ($1)";
-    let versions = Spi::connect_mut(|client| {
-        query(client, sql, Size::default(), &[relations.to_vec().into()])?.first()?.get::<String>(1)
-    })?;
-    Ok(versions.unwrap_or_default())
+/// The versions of the registrations of these tables, or of all targets.
+fn versions(of: Option<&[Oid]>) -> Result<Versions, Raised> {
+    let sql = "select coalesce(array_agg(t.relation::oid), '{}'), \
+               coalesce(array_agg(concat_ws(' ', t.id, t.xmin, t.ctid)), '{}') \
+               from forebay.registration t";
+    let of_these = format!("{sql} where t.relation = any ($1)");
+    Spi::connect_mut(|client| {
+        let rows = match of {
+            Some(relations) => {
+                query(client, &of_these, Size::default(), &[relations.to_vec().into()])?
+            }
+            None => query(client, sql, Size::default(), &[])?,
+        };
+        let row = rows.first()?;
+        let relations = row.get::<Vec<Oid>>(1)?.unwrap_or_default();
+        Ok(relations.into_iter().zip(row.get::<Vec<String>>(2)?.unwrap_or_default()).collect())
+    })
 }
 
 /// The tables, their partitions, what their foreign keys refer to, and the sequences of their defaults.

@@ -234,26 +234,26 @@ impl ForeignKey {
     }
 }
 
-/// The targets of a batch and their foreign keys.
-#[derive(Debug, Clone, Deserialize)]
-pub struct TargetSet {
-    /// In the order in which they are written.
+/// What the catalog says of some targets.
+#[derive(Debug, Deserialize)]
+pub struct Description {
+    /// The targets.
     pub targets: Vec<Target>,
-    /// Those of which one of them is the referencing table.
+    /// The foreign keys of which one of them is the referencing table.
     pub foreign_keys: Vec<ForeignKey>,
 }
 
-impl TargetSet {
+impl Description {
     /// What `forebay.describe_targets` says of so many tables. FB003 if one is not a target, FB004 if
     /// it can't be one any more, 42501 if its owner may not write it.
     pub fn new(description: serde_json::Value, relations: usize) -> Result<Self, Raised> {
-        let mut set: TargetSet = serde_json::from_value(description)
+        let described: Self = serde_json::from_value(description)
             .map_err(|error| Raised::new("XX000", format!("describe_targets: {error}")))?;
-        if set.targets.len() < relations {
+        if described.targets.len() < relations {
             return Err(Raised::new("FB003", "a staged relation is not a target (any more)")
                 .with_hint("Register it with forebay.add_target."));
         }
-        for target in &set.targets {
+        for target in &described.targets {
             if target.forces_row_security {
                 return Err(Raised::new(
                     "FB004",
@@ -272,8 +272,26 @@ impl TargetSet {
                 .with_hint(format!("grant {right} on {} to {}", target.name, target.owner_name)));
             }
         }
+        Ok(described)
+    }
+}
+
+/// The targets of a batch and their foreign keys.
+#[derive(Debug)]
+pub struct TargetSet {
+    /// In the order in which they are written.
+    pub targets: Vec<Target>,
+    /// Those of which one of them is the referencing table.
+    pub foreign_keys: Vec<ForeignKey>,
+}
+
+impl TargetSet {
+    /// Puts the targets into their order, and the foreign keys into that of their oids.
+    pub fn new(targets: Vec<Target>, mut foreign_keys: Vec<ForeignKey>) -> Self {
+        foreign_keys.sort_by_key(|foreign_key| foreign_key.constraint);
+        let mut set = Self { targets, foreign_keys };
         set.sort_parents_first();
-        Ok(set)
+        set
     }
 
     /// Parents before children, by oid otherwise: one total order for every writer. What a cycle of

@@ -190,13 +190,13 @@ impl Batch {
             // SAFETY: the transaction has an id since `stage`; otherwise it gets one now.
             let id = unsafe { pg_sys::GetTopFullTransactionId() }.value;
             let mut parts = Vec::with_capacity(set.targets.len());
-            for target in set.targets.iter().cloned() {
+            for target in set.targets {
                 parts.push(Spi::connect_mut(|client| {
                     count_part(client, id, target, slot, staged, rejected)
                 })?);
             }
             parts.retain(|part| part.rows > 0);
-            let foreign_keys = set.foreign_keys.clone();
+            let foreign_keys = set.foreign_keys;
             let mut batch = Batch { id, parts, foreign_keys, changes, count_seconds: 0.0 };
             batch.look_at_keys(|part| part.expected == Expected::Anything)?;
             batch.count_seconds = started.elapsed().as_secs_f64();

@@ -97,12 +97,17 @@ async fn a_merge_counts_what_was_staged() -> Result<()> {
         .get(0);
     client.batch_execute("begin").await?;
     client.query_one(STAGE, &[]).await?;
-    let merge = format!(
-        "select forebay.merge(0, 'source', array[row('topic', 0, '{token}', 0, 1, 0, 0, null)
-             ::forebay.advance], array[row('t'::regclass, 1)::forebay.staged])"
-    );
-    let error = client.batch_execute(&merge).await.err().context("an error")?;
-    assert_eq!(sqlstate(&error), "FB002");
+    let staged = "row('t'::regclass, 1)::forebay.staged";
+    for (staged, expected) in [(staged, "FB002"), (&format!("{staged}, {staged}"), "22023")] {
+        let merge = format!(
+            "select forebay.merge(0, 'source', array[row('topic', 0, '{token}', 0, 1, 0, 0, null)
+                 ::forebay.advance], array[{staged}])"
+        );
+        client.batch_execute("savepoint staged").await?;
+        let error = client.batch_execute(&merge).await.err().context("an error")?;
+        assert_eq!(sqlstate(&error), expected);
+        client.batch_execute("rollback to savepoint staged").await?;
+    }
     client.batch_execute("rollback").await?;
     let next_offset: i64 =
         client.query_one("select next_offset from forebay.progress", &[]).await?.get(0);

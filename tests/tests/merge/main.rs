@@ -6,6 +6,7 @@ mod concurrent_key;
 mod concurrent_parent;
 mod concurrent_reference;
 mod concurrent_unique;
+mod described;
 mod either_way;
 mod expected;
 mod hostile_owner;
