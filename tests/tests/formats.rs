@@ -609,3 +609,41 @@ async fn policies_say_what_becomes_of_a_row_that_is_there() -> Result<()> {
     }
     writer.stop().await
 }
+
+/// Notes what the writer says of the order of the rows that it has staged.
+const NOTING: &str = "
+    create table said (ordered regclass[]);
+    alter function forebay.merge_fenced(int4, text, forebay.advance[], forebay.staged[], int4[], text,
+        regclass[]) rename to merge_behind;
+    create function forebay.merge_fenced(slot int4, source text, advances forebay.advance[],
+        staged forebay.staged[], rejected int4[], suspected text, ordered regclass[]) returns jsonb
+        language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+    begin
+        insert into public.said values (ordered);
+        return forebay.merge_behind(slot, source, advances, staged, rejected, suspected, ordered);
+    end $$";
+
+/// Only where the writer's order of keys is the database's.
+#[tokio::test]
+async fn rows_are_said_to_be_ordered_where_they_are() -> Result<()> {
+    let sql = format!(
+        "create table by_number (id int4, at date, primary key (at, id));
+         create table by_name (name text primary key);
+         create table without (line text);
+         select forebay.add_target('by_number'), forebay.add_target('by_name'),
+             forebay.add_target('without', on_conflict => 'append');
+         {NOTING}"
+    );
+    let stream = Stream::create("ordered", &sql).await?;
+    let mut writer = Writer::start(&stream.stack, stream.config().rows())?;
+    let event = r#"{"rows": [
+        {"table": "public.by_number", "row": {"id": 1, "at": "2025-01-01"}},
+        {"table": "public.by_name", "row": {"name": "a"}},
+        {"table": "public.without", "row": {"line": "b"}}]}"#;
+    stream.send(&[(None, Some(event))]).await?;
+    writer.stop().await?;
+    let said = "select ordered::text from said";
+    let said: String = stream.database.primary().query_one(said, &[]).await?.get(0);
+    assert_eq!(said, "{by_number}");
+    Ok(())
+}
