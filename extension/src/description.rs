@@ -15,7 +15,7 @@ use crate::query::query;
 use crate::size::Size;
 use crate::target::{Description, ForeignKey, Target, TargetSet};
 
-/// More descriptions than this are not kept.
+/// If there are more descriptions than this, they are forgotten.
 const MOST: usize = 1024;
 
 thread_local! {
@@ -58,23 +58,33 @@ pub fn describe(relations: &[Oid]) -> Result<TargetSet, Raised> {
         KEPT.with_borrow_mut(HashMap::clear);
         WATCHED.with_borrow_mut(HashSet::clear);
     }
-    let versions = versions(Some(&involved(relations)))?;
-    let is_unknown = |relation: &Oid| {
-        KEPT.with_borrow(|kept| kept.get(relation).is_none_or(|one| !one.is_current(&versions)))
-    };
-    let mut unknown: Vec<Oid> = relations.iter().copied().filter(is_unknown).collect();
-    if KEPT.with_borrow(HashMap::len) + unknown.len() > MOST {
+    if KEPT.with_borrow(HashMap::len) > MOST {
         KEPT.with_borrow_mut(HashMap::clear);
-        unknown = relations.to_vec();
     }
-    if !unknown.is_empty() {
-        learn(&unknown)?;
+    let mut versions = versions(Some(&involved(relations)))?;
+    loop {
+        let unknown = unknown(relations, &versions);
+        if unknown.is_empty() {
+            break;
+        }
+        // What was known is judged again: another session may have registered one of them meanwhile.
+        versions = learn(&unknown)?;
     }
     let (targets, foreign_keys): (Vec<_>, Vec<_>) = KEPT.with_borrow(|kept| {
         let known = relations.iter().filter_map(|relation| kept.get(relation));
         known.map(|one| (one.target.clone(), one.foreign_keys.clone())).unzip()
     });
     Ok(TargetSet::new(targets, foreign_keys.concat()))
+}
+
+/// Those of these tables of which nothing is known, or of other versions of registrations than these.
+fn unknown(relations: &[Oid], versions: &Versions) -> Vec<Oid> {
+    let is_unknown = |kept: &HashMap<Oid, Kept>, relation: &Oid| {
+        kept.get(relation).is_none_or(|one| !one.is_current(versions))
+    };
+    KEPT.with_borrow(|kept| {
+        relations.iter().copied().filter(|relation| is_unknown(kept, relation)).collect()
+    })
 }
 
 /// These tables, and those that they are known to refer to.
@@ -87,8 +97,8 @@ fn involved(relations: &[Oid]) -> Vec<Oid> {
     all
 }
 
-/// Describes these tables anew.
-fn learn(relations: &[Oid]) -> Result<(), Raised> {
+/// Describes these tables anew, as they are after all registrations had the versions that it answers.
+fn learn(relations: &[Oid]) -> Result<Versions, Raised> {
     // Registrations that change from here on make the descriptions out of date.
     let versions = versions(None)?;
     let watched = depends_on(relations)?;
@@ -106,7 +116,7 @@ fn learn(relations: &[Oid]) -> Result<(), Raised> {
             kept.insert(relation, Kept { target, foreign_keys, versions });
         }
     });
-    Ok(())
+    Ok(versions)
 }
 
 fn read(relations: &[Oid]) -> Result<serde_json::Value, Raised> {

@@ -1,5 +1,7 @@
 //! What a merge knows of its targets.
 
+use std::collections::HashSet;
+
 use pgrx::pg_sys::Oid;
 use serde::Deserialize;
 
@@ -300,13 +302,13 @@ impl TargetSet {
         self.targets.sort_by_key(|target| target.relation);
         let mut waiting = std::mem::take(&mut self.targets);
         while !waiting.is_empty() {
-            let ready = waiting.iter().position(|target| {
-                !self.foreign_keys.iter().any(|foreign_key| {
-                    foreign_key.child == target.relation
-                        && foreign_key.parent != target.relation
-                        && waiting.iter().any(|other| other.relation == foreign_key.parent)
-                })
-            });
+            let left: HashSet<i64> = waiting.iter().map(|target| target.relation).collect();
+            let waits = |foreign_key: &&ForeignKey| {
+                foreign_key.child != foreign_key.parent && left.contains(&foreign_key.parent)
+            };
+            let children = self.foreign_keys.iter().filter(waits).map(|waiting| waiting.child);
+            let blocked: HashSet<i64> = children.collect();
+            let ready = waiting.iter().position(|target| !blocked.contains(&target.relation));
             self.targets.push(waiting.remove(ready.unwrap_or(0)));
         }
     }

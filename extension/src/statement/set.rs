@@ -150,21 +150,21 @@ impl Staging<'_> {
         let target = self.target;
         let (rows, upserts) = (self.rows(), self.upserts(Taken::All));
         let place = "(s._event::int8 << 32 | s._row)";
-        let of_first = if repeats {
-            let key = key_images(target);
+        let key = key_images(target);
+        let first = if repeats {
             format!(
-                " and {place} in (select min({place}) from {rows} where {upserts} group by {key})"
+                " and {place} in (select min({place}) from {rows} where {upserts} group by {key}) \
+                 order by {key}"
             )
         } else {
-            String::new()
+            self.in_key_order()
         };
         format!(
             "insert into {} ({}) overriding system value \
-             select {} from {rows} where {upserts}{of_first}{} on conflict ({}) do nothing",
+             select {} from {rows} where {upserts}{first} on conflict ({}) do nothing",
             target.name,
             names(shape.columns(target)),
             list(shape.columns(target), ", ", value_of),
-            self.in_key_order(),
             names(target.key_columns())
         )
     }

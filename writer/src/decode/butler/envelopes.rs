@@ -12,7 +12,8 @@ use crate::sphgeom::{Effort, PixelRanges, Region};
 /// Regions of so many visits, while their events come mixed.
 const MOST: NonZeroUsize = NonZeroUsize::new(64).unwrap();
 
-/// Regions of more ranges than that are no visit's, and not worth their memory.
+/// Regions of more digits or ranges than these are no visit's, and not worth their memory.
+const MOST_DIGITS: usize = 16 << 10;
 const MOST_RANGES: usize = 1024;
 
 /// The pixels of a region, and the steps that it took to find them.
@@ -60,7 +61,7 @@ impl Envelopes {
     fn compute(&self, hex: &str, effort: &mut Effort) -> Result<Arc<Envelope>, Rejection> {
         let before = effort.steps();
         let pixels = Region::decode_hex(hex)?.envelope_within(self.level, effort)?;
-        let is_small = pixels.ranges().len() <= MOST_RANGES;
+        let is_small = hex.len() <= MOST_DIGITS && pixels.ranges().len() <= MOST_RANGES;
         let envelope = Arc::new(Envelope { pixels, steps: effort.steps() - before });
         if is_small {
             let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
@@ -72,15 +73,18 @@ impl Envelopes {
 
 #[cfg(test)]
 mod tests {
-    use super::Envelopes;
+    use super::{Envelopes, MOST, MOST_DIGITS};
     use crate::rejection::Rejection;
     use crate::sphgeom::Effort;
     use crate::testing::butler_region;
 
+    fn hex() -> String {
+        butler_region().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
     fn pixels(envelopes: &Envelopes, effort: &mut Effort) -> Result<Vec<u64>, Rejection> {
         let mut pixels = Vec::new();
-        let hex: String = butler_region().iter().map(|byte| format!("{byte:02x}")).collect();
-        envelopes.visit_pixels(&hex, effort, |pixel| {
+        envelopes.visit_pixels(&hex(), effort, |pixel| {
             pixels.push(pixel);
             Ok(())
         })?;
@@ -96,6 +100,20 @@ mod tests {
         assert_eq!(pixels(&envelopes, &mut second).unwrap(), computed);
         assert!(first.steps() > 0);
         assert_eq!(first.steps(), second.steps());
+    }
+
+    #[test]
+    fn only_small_regions_and_few_are_kept() {
+        let envelopes = Envelopes::new(7);
+        let visit = |padding: usize| {
+            let hex = format!("{}{}", hex(), " ".repeat(padding));
+            envelopes.visit_pixels(&hex, &mut Effort::default(), |_| Ok(())).unwrap();
+            envelopes.known.lock().unwrap().len()
+        };
+        assert_eq!(visit(MOST_DIGITS), 0);
+        let kept: Vec<_> = (0..=MOST.get()).map(visit).collect();
+        assert_eq!(kept.first(), Some(&1));
+        assert_eq!(kept.last(), Some(&MOST.get()));
     }
 
     #[test]
