@@ -29,6 +29,8 @@ use serde_json::json;
 
 use crate::attempt::{Attempt, Raised, attempt};
 use crate::merge::{Rejection, batch_argument};
+use crate::query::query;
+use crate::size::Size;
 use crate::statement::quoted;
 use chains::Chains;
 use known::Known;
@@ -69,6 +71,8 @@ pub struct Settings {
 pub struct References {
     batch: u64,
     slot: i32,
+    /// About how many there are.
+    size: Size,
     /// Quoted name of their staging table.
     staging: String,
 }
@@ -109,7 +113,7 @@ fn resolve(
     settings: &Settings,
 ) -> Result<Resolved, Raised> {
     Spi::connect_mut(|client| {
-        let references = References::find(client, slot)?;
+        let references = References::find(client, slot, said.0)?;
         references.check_counts(client, said)?;
         let mut repository = Repository::look_up(attempt, client, schema, &references)?;
         let unregistered = repository.unregistered(client, &references, settings)?;
@@ -139,49 +143,64 @@ fn resolve(
     })
 }
 
+/// A table of the repository.
+struct Table {
+    owner: Oid,
+    /// About how large it is.
+    size: Size,
+}
+
+impl Table {
+    /// 42P01 if there is no such table.
+    fn find(client: &SpiClient<'_>, schema: &str, table: &str) -> Result<Self, Raised> {
+        let sql = "select c.relowner, c.oid from pg_class c \
+                   join pg_namespace n on n.oid = c.relnamespace \
+                   where n.nspname = $1 and c.relname = $2 and c.relkind = 'r'";
+        let rows = query(client, sql, Size::default(), &[schema.into(), table.into()])?;
+        let found = match rows.iter().next() {
+            Some(row) => row.get::<Oid>(1)?.zip(row.get::<Oid>(2)?),
+            None => None,
+        };
+        let (owner, relation) = found.ok_or_else(|| {
+            Raised::new("42P01", format!("schema {schema} has no table {table}"))
+                .with_hint("Name the schema of a Butler repository in the writer's configuration.")
+        })?;
+        Ok(Table { owner, size: Size::of_table(relation) })
+    }
+}
+
 /// The owner of a table of the repository. 42P01 if there is no such table.
-fn owner_of(client: &mut SpiClient<'_>, schema: &str, table: &str) -> Result<Oid, Raised> {
-    let mut rows = client.update(
-        "select c.relowner from pg_class c join pg_namespace n on n.oid = c.relnamespace \
-         where n.nspname = $1 and c.relname = $2 and c.relkind = 'r'",
-        None,
-        &[schema.into(), table.into()],
-    )?;
-    let owner = match rows.next() {
-        Some(row) => row.get::<Oid>(1)?,
-        None => None,
-    };
-    owner.ok_or_else(|| {
-        Raised::new("42P01", format!("schema {schema} has no table {table}"))
-            .with_hint("Name the schema of a Butler repository in the writer's configuration.")
-    })
+fn owner_of(client: &SpiClient<'_>, schema: &str, table: &str) -> Result<Oid, Raised> {
+    Table::find(client, schema, table).map(|table| table.owner)
 }
 
 /// The quoted name of the staging table of one of Forebay's own targets in a slot.
-fn staging_of(client: &mut SpiClient<'_>, target: &str, slot: i32) -> Result<String, Raised> {
+fn staging_of(client: &SpiClient<'_>, target: &str, slot: i32) -> Result<String, Raised> {
     let sql = "select id from forebay.target where relation = $1::regclass";
-    let row = client.update(sql, None, &[target.into()])?.first();
+    let rows = query(client, sql, Size::default(), &[target.into()])?;
     let missing = || Raised::new("FB003", format!("{target} is not a target"));
+    let row = rows.iter().next().ok_or_else(missing)?;
     let id = row.get::<i32>(1)?.ok_or_else(missing)?;
     Ok(format!("forebay_staging.{}", quoted(&format!("t{id}_{slot}"))))
 }
 
 impl References {
-    fn find(client: &mut SpiClient<'_>, slot: i32) -> Result<Self, Raised> {
+    fn find(client: &SpiClient<'_>, slot: i32, said: i64) -> Result<Self, Raised> {
         // SAFETY: the transaction has an id since `stage`; otherwise it gets one now.
         let batch = unsafe { pg_sys::GetTopFullTransactionId() }.value;
         let staging = staging_of(client, "forebay.butler_ref", slot)?;
-        Ok(References { batch, slot, staging })
+        let size = Size::of(said.unsigned_abs());
+        Ok(References { batch, slot, size, staging })
     }
 
-    fn check_counts(&self, client: &mut SpiClient<'_>, said: (i64, i64)) -> Result<(), Raised> {
+    fn check_counts(&self, client: &SpiClient<'_>, said: (i64, i64)) -> Result<(), Raised> {
         let chains = staging_of(client, "forebay.butler_chain", self.slot)?;
         for (staging, what, said) in
             [(&self.staging, "dataset references", said.0), (&chains, "chain operations", said.1)]
         {
             let sql = format!("select count(*) from {staging} r where r._batch >= $1");
-            let row = client.update(sql.as_str(), None, &[batch_argument(self.batch)])?.first();
-            let found = row.get::<i64>(1)?.unwrap_or(0);
+            let rows = query(client, &sql, self.size, &[batch_argument(self.batch)])?;
+            let found = rows.first()?.get::<i64>(1)?.unwrap_or(0);
             if found != said {
                 let message = format!("{found} {what} are staged, and the writer says {said}");
                 return Err(Raised::new("FB002", message)

@@ -41,9 +41,15 @@ pub struct Rows<'client> {
 }
 
 impl Rows<'_> {
+    /// How many rows it has answered, or, if it answers none, written.
+    pub fn processed(&self) -> usize {
+        self.count
+    }
+
     /// All rows.
     pub fn iter(&self) -> impl Iterator<Item = Row<'_>> {
-        (0..self.count).map(|number| Row { rows: self, number })
+        let count = if self.table.is_null() { 0 } else { self.count };
+        (0..count).map(|number| Row { rows: self, number })
     }
 
     /// The first row; `XX000` if there is none.
@@ -56,7 +62,7 @@ impl Rows<'_> {
 
 impl Drop for Rows<'_> {
     fn drop(&mut self) {
-        // SAFETY: the rows are SPI's, and freed once; nothing that was read from them refers to them.
+        // SAFETY: the rows, if there are any, are SPI's, and freed once; nothing that was read from them refers to them.
         unsafe { pg_sys::SPI_freetuptable(self.table) };
     }
 }

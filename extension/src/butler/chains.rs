@@ -10,7 +10,7 @@ use pgrx::spi::SpiClient;
 use serde::Deserialize;
 
 use super::lookup::{Repository, registered_collections};
-use super::{References, owner_of, staging_of};
+use super::{References, Table, owner_of, staging_of};
 use crate::attempt::{Attempt, Raised};
 use crate::identity::as_table_owner;
 use crate::merge::{Rejection, batch_argument};
@@ -69,10 +69,10 @@ impl Chains {
         let mut names: BTreeSet<_> = parents.keys().map(|name| (*name).to_owned()).collect();
         names.extend(operations.iter().flat_map(|one| one.children.iter().cloned()));
         let schema = repository.schema.clone();
-        let owner = owner_of(client, &schema, "collection")?;
+        let Table { owner, size } = Table::find(client, &schema, "collection")?;
         let collections = as_table_owner(attempt, owner, || {
             lock(client, &schema, &parents)?;
-            registered_collections(client, &schema, names.into_iter().collect())
+            registered_collections(client, &schema, size, names.into_iter().collect())
         })?;
         let collections: HashMap<_, _> =
             collections.into_iter().map(|(one, kind)| (one.name, (one.id, kind))).collect();

@@ -12,6 +12,8 @@ use super::targets::{ensure_target, find_target};
 use super::{References, StagedRows};
 use crate::attempt::{Attempt, Raised};
 use crate::merge::batch_argument;
+use crate::query::query;
+use crate::size::Size;
 use crate::statement::{literal, quoted};
 
 /// The dimensions that have a collection summary (BUTLER.md, section 2).
@@ -28,7 +30,7 @@ const RESOLVED: &str = "r join unnest($2::text[], $3::int8[], $4::text[], $5::te
     y(name, id, storage_class, tags_table) on y.name = r.dataset_type \
     join unnest($2::text[], $4::text[]) f(name, storage_class) on f.name = r.file_dataset_type \
     join unnest($6::text[], $7::int8[]) u(name, id) on u.name = r.run \
-    where r._batch >= $1 and r._event <> all ($8)";
+    where r._batch >= $1 and r._event not in (select unnest($8))";
 
 /// A table to fill: its columns, and what fills them.
 struct Expansion {
@@ -71,14 +73,14 @@ pub fn expand(
     }
     let relations: Vec<Oid> = targets.iter().map(|target| target.relation).collect();
     let sql = "select forebay.stage_more($1, $2::regclass[])";
-    client.update(sql, None, &[references.slot.into(), relations.into()])?;
+    query(client, sql, Size::default(), &[references.slot.into(), relations.into()])?;
     let mut staged = Vec::new();
     for (expansion, target) in expansions.iter().zip(targets) {
         let sql = statement(expansion, references, target.id);
         let summary = summaries.of(&expansion.table);
         let arguments = arguments(references, repository, known, rejected, summary);
-        let rows = client.update(sql.as_str(), None, &arguments)?;
-        staged.push(StagedRows { relation: target.relation.to_u32(), rows: rows.len() as i64 });
+        let rows = query(client, &sql, references.size, &arguments)?.processed() as i64;
+        staged.push(StagedRows { relation: target.relation.to_u32(), rows });
     }
     Ok(staged)
 }
@@ -177,12 +179,12 @@ impl Expansion {
     }
 
     fn of_new_datasets(mut self) -> Self {
-        self.condition.push_str(" and r.id <> all ($9)");
+        self.condition.push_str(" and r.id not in (select unnest($9))");
         self
     }
 
     fn of_new_files(mut self) -> Self {
-        self.condition.push_str(&format!(" and {FILE_KEY} <> all ($10)"));
+        self.condition.push_str(&format!(" and {FILE_KEY} not in (select unnest($10))"));
         self
     }
 

@@ -7,10 +7,11 @@ use pgrx::spi::SpiClient;
 
 use super::expansion::value_of;
 use super::lookup::{Repository, TagsTable, distinct_names};
-use super::{References, owner_of};
+use super::{References, Table};
 use crate::attempt::{Attempt, Raised};
 use crate::identity::as_table_owner;
 use crate::merge::{Rejection, batch_argument};
+use crate::query::query;
 use crate::statement::quoted;
 
 /// What the repository has of a batch.
@@ -40,8 +41,11 @@ impl Known {
             "select coalesce(array_agg(distinct r.id), '{{}}') from {} r where r._batch >= $1",
             references.staging
         );
-        let row = client.update(sql.as_str(), None, &[batch_argument(references.batch)])?.first();
-        let ids = row.get::<Vec<Uuid>>(1)?.unwrap_or_default();
+        let arguments = [batch_argument(references.batch)];
+        let ids = query(client, &sql, references.size, &arguments)?
+            .first()?
+            .get::<Vec<Uuid>>(1)?
+            .unwrap_or_default();
         let datasets = present(attempt, client, repository, ("dataset", "id"), &ids)?;
         let table = ("file_datastore_records", "dataset_id");
         let recorded = present(attempt, client, repository, table, &ids)?;
@@ -89,7 +93,7 @@ impl Known {
         let sql = format!(
             "select array_agg(r._event), array_agg(r.id), array_agg(y.id), array_agg(r.data_id) \
              from {} r join unnest($2::text[], $3::int8[]) y(name, id) on y.name = r.dataset_type \
-             where r._batch >= $1 and r.id = any ($4)",
+             where r._batch >= $1 and r.id in (select unnest($4))",
             references.staging
         );
         let arguments = [
@@ -98,7 +102,8 @@ impl Known {
             types.iter().map(|known| known.id).collect::<Vec<_>>().into(),
             self.datasets.clone().into(),
         ];
-        let row = client.update(sql.as_str(), None, &arguments)?.first();
+        let rows = query(client, &sql, references.size, &arguments)?;
+        let row = rows.first()?;
         let Some(events) = row.get::<Vec<i32>>(1)? else { return Ok(Vec::new()) };
         let arguments = [
             events.into(),
@@ -119,10 +124,10 @@ impl Known {
             quoted(&table.name),
             differs.join(" or ")
         );
-        let owner = owner_of(client, &repository.schema, &table.name)?;
+        let Table { owner, size } = Table::find(client, &repository.schema, &table.name)?;
         as_table_owner(attempt, owner, || {
             let mut rejections = Vec::new();
-            for row in client.update(sql.as_str(), None, &arguments)? {
+            for row in query(client, &sql, size, &arguments)?.iter() {
                 let event = row.get::<i32>(1)?.unwrap_or(0);
                 let id = row.get::<String>(2)?.unwrap_or_default();
                 let message = format!(
@@ -144,7 +149,7 @@ impl Known {
         references: &References,
     ) -> Result<Vec<Rejection>, Raised> {
         let datastores = distinct_names(client, references, "datastore_name")?;
-        let owner = owner_of(client, &repository.schema, "dataset_location")?;
+        let Table { owner, size } = Table::find(client, &repository.schema, "dataset_location")?;
         let located = as_table_owner(attempt, owner, || {
             let sql = format!(
                 "select coalesce(array_agg(distinct l.dataset_id), '{{}}') from {}.dataset_location l \
@@ -152,19 +157,20 @@ impl Known {
                 quoted(&repository.schema)
             );
             let arguments = [self.datasets.clone().into(), datastores.into()];
-            let row = client.update(sql.as_str(), None, &arguments)?.first();
-            Ok::<_, Raised>(row.get::<Vec<Uuid>>(1)?.unwrap_or_default())
+            let rows = query(client, &sql, size, &arguments)?;
+            Ok::<_, Raised>(rows.first()?.get::<Vec<Uuid>>(1)?.unwrap_or_default())
         })?;
         let sql = format!(
             "select distinct on (r._event) r._event, r.id::text from {} r \
-             where r._batch >= $1 and r.id = any ($2) and {FILE_KEY} <> all ($3) \
+             where r._batch >= $1 and r.id in (select unnest($2)) \
+             and {FILE_KEY} not in (select unnest($3)) \
              order by r._event, r._row",
             references.staging
         );
         let arguments =
             [batch_argument(references.batch), located.into(), self.files.clone().into()];
         let mut rejections = Vec::new();
-        for row in client.update(sql.as_str(), None, &arguments)? {
+        for row in query(client, &sql, references.size, &arguments)?.iter() {
             let event = row.get::<i32>(1)?.unwrap_or(0);
             let id = row.get::<String>(2)?.unwrap_or_default();
             let message =
@@ -187,15 +193,15 @@ fn present(
     if ids.is_empty() {
         return Ok(Vec::new());
     }
-    let owner = owner_of(client, &repository.schema, table)?;
+    let Table { owner, size } = Table::find(client, &repository.schema, table)?;
     as_table_owner(attempt, owner, || {
         let sql = format!(
             "select coalesce(array_agg(distinct t.{column}), '{{}}') from {}.{table} t \
              where t.{column} = any ($1)",
             quoted(&repository.schema)
         );
-        let row = client.update(sql.as_str(), None, &[ids.to_vec().into()])?.first();
-        Ok(row.get::<Vec<Uuid>>(1)?.unwrap_or_default())
+        let rows = query(client, &sql, size, &[ids.to_vec().into()])?;
+        Ok(rows.first()?.get::<Vec<Uuid>>(1)?.unwrap_or_default())
     })
 }
 
@@ -210,12 +216,12 @@ fn recorded_files(
     }
     let sql = format!(
         "select coalesce(array_agg(distinct {FILE_KEY}), '{{}}') from {} r \
-         where r._batch >= $1 and r.id = any ($2)",
+         where r._batch >= $1 and r.id in (select unnest($2))",
         references.staging
     );
     let arguments = [batch_argument(references.batch), recorded.into()];
-    let row = client.update(sql.as_str(), None, &arguments)?.first();
-    Ok(row.get::<Vec<i64>>(1)?.unwrap_or_default())
+    let rows = query(client, &sql, references.size, &arguments)?;
+    Ok(rows.first()?.get::<Vec<i64>>(1)?.unwrap_or_default())
 }
 
 /// Files of several datasets of which an earlier event of the batch has one, with both events. (Of a file
@@ -231,13 +237,14 @@ fn repeated_files(
          select {FILE_KEY}, r._event, min(e._event) \
          from shared s join {0} r on r._event = s._event and r.file = s.file \
          join {0} e on e.id = r.id and e._event < r._event \
-         where r._batch >= $1 and e._batch >= $1 and e._event <> all ($2) group by 1, 2",
+         where r._batch >= $1 and e._batch >= $1 and e._event not in (select unnest($2)) \
+         group by 1, 2",
         references.staging
     );
     let rejected: Vec<i32> = rejected.iter().copied().collect();
     let mut files = Vec::new();
     let arguments = [batch_argument(references.batch), rejected.into()];
-    for row in client.update(sql.as_str(), None, &arguments)? {
+    for row in query(client, &sql, references.size, &arguments)?.iter() {
         let number = |column| Ok::<_, Raised>(row.get::<i32>(column)?.unwrap_or(0));
         files.push((row.get::<i64>(1)?.unwrap_or(0), number(2)?, number(3)?));
     }

@@ -7,10 +7,12 @@ use pgrx::spi::SpiClient;
 use super::integer::as_integer;
 use super::pixel::pixels_of;
 use super::register::Definition;
-use super::{References, Settings, owner_of};
+use super::{References, Settings, Table};
 use crate::attempt::{Attempt, Raised};
 use crate::identity::as_table_owner;
 use crate::merge::{Rejection, batch_argument};
+use crate::query::query;
+use crate::size::Size;
 use crate::statement::quoted;
 
 /// `collection.type` of a run (BUTLER.md, section 3).
@@ -80,13 +82,14 @@ impl Repository {
     ) -> Result<Self, Raised> {
         let type_names = distinct_names(client, references, "dataset_type")?;
         let run_names = distinct_names(client, references, "run")?;
-        let owner = owner_of(client, schema, "dataset_type")?;
+        let Table { owner, size } = Table::find(client, schema, "dataset_type")?;
         let dataset_types = as_table_owner(attempt, owner, || {
-            registered_dataset_types(client, schema, type_names)
+            registered_dataset_types(client, schema, size, type_names)
         })?;
-        let owner = owner_of(client, schema, "collection")?;
-        let collections =
-            as_table_owner(attempt, owner, || registered_collections(client, schema, run_names))?;
+        let Table { owner, size } = Table::find(client, schema, "collection")?;
+        let collections = as_table_owner(attempt, owner, || {
+            registered_collections(client, schema, size, run_names)
+        })?;
         let (runs, others): (Vec<_>, Vec<_>) =
             collections.into_iter().partition(|(_, kind)| *kind == RUN);
         let mut repository = Repository {
@@ -125,13 +128,14 @@ impl Repository {
         let sql = format!(
             "select distinct on (r.dataset_type collate \"C\") r.dataset_type, r.storage_class, \
              string_to_array(r.dimensions, ','), r.is_calibration from {} r \
-             where r._batch >= $1 and r.dimensions is not null and r.dataset_type <> all ($2) \
+             where r._batch >= $1 and r.dimensions is not null \
+             and r.dataset_type not in (select unnest($2)) \
              order by r.dataset_type collate \"C\", r._event, r._row",
             references.staging
         );
         let arguments = [batch_argument(references.batch), not_new.into()];
         let mut definitions = Vec::new();
-        for row in client.update(sql.as_str(), None, &arguments)? {
+        for row in query(client, &sql, references.size, &arguments)?.iter() {
             definitions.push(Definition {
                 name: row.get::<String>(1)?.unwrap_or_default(),
                 storage_class: row.get::<String>(2)?.unwrap_or_default(),
@@ -166,15 +170,17 @@ impl Repository {
         let known_types: Vec<_> =
             self.dataset_types.iter().map(|known| known.name.clone()).collect();
         let sql = format!(
-            "select distinct on (r._event) r._event, r.dataset_type = any ($2), r.dataset_type, r.run \
-             from {} r where r._batch >= $1 and not (r.dataset_type = any ($2) and r.run <> all ($3)) \
+            "select distinct on (r._event) r._event, r.dataset_type in (select unnest($2)), \
+             r.dataset_type, r.run from {} r where r._batch >= $1 \
+             and not (r.dataset_type in (select unnest($2)) \
+             and r.run not in (select unnest($3))) \
              order by r._event, r._row",
             references.staging
         );
         let not_runs = self.not_runs.clone();
         let arguments = [batch_argument(references.batch), known_types.into(), not_runs.into()];
         let mut rejections = Vec::new();
-        for row in client.update(sql.as_str(), None, &arguments)? {
+        for row in query(client, &sql, references.size, &arguments)?.iter() {
             let event = row.get::<i32>(1)?.unwrap_or(0);
             let raised = if row.get::<bool>(2)?.unwrap_or(false) {
                 let name = row.get::<String>(4)?.unwrap_or_default();
@@ -221,7 +227,7 @@ impl Repository {
             settings.convertible.clone().into(),
         ];
         let mut rejections = Vec::new();
-        for row in client.update(sql.as_str(), None, &arguments)? {
+        for row in query(client, &sql, references.size, &arguments)?.iter() {
             let event = row.get::<i32>(1)?.unwrap_or(0);
             let text = |column| Ok::<_, Raised>(row.get::<String>(column)?.unwrap_or_default());
             let says = |class: &str, dimensions: &str, is_calibration: bool| {
@@ -276,7 +282,7 @@ impl Repository {
              {integer} is not null \
              from {} r cross join unnest($3::text[], $4::bool[], $5::int8[], $6::int8[]) \
              with ordinality d(name, is_integer, lowest, highest, place) \
-             where r._batch >= $1 and r.dataset_type = any ($2) \
+             where r._batch >= $1 and r.dataset_type in (select unnest($2)) \
              and ({value} is null \
                   or d.is_integer and {integer} is null \
                   or d.lowest is not null and {integer} not between d.lowest and d.highest) \
@@ -292,7 +298,7 @@ impl Repository {
             highest.into(),
         ];
         let mut rejections = Vec::new();
-        for row in client.update(sql.as_str(), None, &arguments)? {
+        for row in query(client, &sql, references.size, &arguments)?.iter() {
             let event = row.get::<i32>(1)?.unwrap_or(0);
             let dataset_type = row.get::<String>(2)?.unwrap_or_default();
             let dimension = row.get::<String>(3)?.unwrap_or_default();
@@ -330,11 +336,12 @@ impl Repository {
             return Ok(events);
         }
         let sql = format!(
-            "select distinct r.run, r._event from {} r where r._batch >= $1 and r.run = any ($2)",
+            "select distinct r.run, r._event from {} r \
+             where r._batch >= $1 and r.run in (select unnest($2))",
             references.staging
         );
         let arguments = [batch_argument(references.batch), names.into()];
-        for row in client.update(sql.as_str(), None, &arguments)? {
+        for row in query(client, &sql, references.size, &arguments)?.iter() {
             let name = row.get::<String>(1)?.unwrap_or_default();
             events.entry(name).or_default().insert(row.get::<i32>(2)?.unwrap_or(0));
         }
@@ -358,13 +365,14 @@ pub fn distinct_names(
         quoted(column),
         references.staging
     );
-    let row = client.update(sql.as_str(), None, &[batch_argument(references.batch)])?.first();
-    Ok(row.get::<Vec<String>>(1)?.unwrap_or_default())
+    let rows = query(client, &sql, references.size, &[batch_argument(references.batch)])?;
+    Ok(rows.first()?.get::<Vec<String>>(1)?.unwrap_or_default())
 }
 
 fn registered_dataset_types(
-    client: &mut SpiClient<'_>,
+    client: &SpiClient<'_>,
     schema: &str,
+    size: Size,
     names: Vec<String>,
 ) -> Result<Vec<DatasetType>, Raised> {
     let sql = format!(
@@ -374,7 +382,7 @@ fn registered_dataset_types(
         quoted(schema)
     );
     let mut found = Vec::new();
-    for row in client.update(sql.as_str(), None, &[names.into()])? {
+    for row in query(client, &sql, size, &[names.into()])?.iter() {
         found.push(DatasetType {
             name: row.get::<String>(1)?.unwrap_or_default(),
             id: row.get::<i64>(2)?.unwrap_or_default(),
@@ -388,8 +396,9 @@ fn registered_dataset_types(
 
 /// The collections of these names that there are, with their types.
 pub fn registered_collections(
-    client: &mut SpiClient<'_>,
+    client: &SpiClient<'_>,
     schema: &str,
+    size: Size,
     names: Vec<String>,
 ) -> Result<Vec<(Run, i16)>, Raised> {
     let sql = format!(
@@ -397,7 +406,7 @@ pub fn registered_collections(
         quoted(schema)
     );
     let mut found = Vec::new();
-    for row in client.update(sql.as_str(), None, &[names.into()])? {
+    for row in query(client, &sql, size, &[names.into()])?.iter() {
         let run = Run {
             name: row.get::<String>(1)?.unwrap_or_default(),
             id: row.get::<i64>(2)?.unwrap_or_default(),
@@ -413,16 +422,13 @@ fn dimension_columns(
     schema: &str,
     table: &str,
 ) -> Result<Vec<DimensionColumn>, Raised> {
-    let rows = client.update(
-        "select a.attname::text, a.atttypid = 'int8'::regtype from pg_attribute a \
-         join pg_class c on c.oid = a.attrelid join pg_namespace n on n.oid = c.relnamespace \
-         where n.nspname = $1 and c.relname = $2 and a.attnum > 0 and not a.attisdropped \
-         and a.attname not in ('dataset_type_id', 'dataset_id', 'collection_id') order by a.attnum",
-        None,
-        &[schema.into(), table.into()],
-    )?;
+    let sql = "select a.attname::text, a.atttypid = 'int8'::regtype from pg_attribute a \
+         where a.attrelid = (select c.oid from pg_class c \
+         join pg_namespace n on n.oid = c.relnamespace where n.nspname = $1 and c.relname = $2) \
+         and a.attnum > 0 and not a.attisdropped \
+         and a.attname not in ('dataset_type_id', 'dataset_id', 'collection_id') order by a.attnum";
     let mut columns = Vec::new();
-    for row in rows {
+    for row in query(client, sql, Size::default(), &[schema.into(), table.into()])?.iter() {
         columns.push(DimensionColumn {
             name: row.get::<String>(1)?.unwrap_or_default(),
             is_integer: row.get::<bool>(2)?.unwrap_or(false),

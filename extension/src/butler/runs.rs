@@ -8,6 +8,7 @@ use super::{References, owner_of};
 use crate::attempt::{Attempt, Raised};
 use crate::identity::as_table_owner;
 use crate::merge::batch_argument;
+use crate::query::query;
 use crate::statement::quoted;
 
 /// Makes the runs that events other than the `rejected` name, and returns their ids.
@@ -20,13 +21,16 @@ pub fn create(
 ) -> Result<Vec<i64>, Raised> {
     let sql = format!(
         "select coalesce(array_agg(distinct r.run collate \"C\"), '{{}}') from {} r \
-         where r._batch >= $1 and r._event <> all ($2) and r.run <> all ($3)",
+         where r._batch >= $1 and r._event not in (select unnest($2)) \
+         and r.run not in (select unnest($3))",
         references.staging
     );
     let known: Vec<_> = repository.runs.iter().map(|run| run.name.clone()).collect();
     let arguments = [batch_argument(references.batch), rejected.to_vec().into(), known.into()];
-    let row = client.update(sql.as_str(), None, &arguments)?.first();
-    let names = row.get::<Vec<String>>(1)?.unwrap_or_default();
+    let names = query(client, &sql, references.size, &arguments)?
+        .first()?
+        .get::<Vec<String>>(1)?
+        .unwrap_or_default();
     if names.is_empty() {
         return Ok(Vec::new());
     }

@@ -6,10 +6,11 @@ use std::collections::{BTreeSet, HashMap};
 
 use pgrx::spi::SpiClient;
 
+use super::Table;
 use super::lookup::Repository;
-use super::owner_of;
 use crate::attempt::{Attempt, Raised};
 use crate::identity::as_table_owner;
+use crate::query::query;
 use crate::statement::quoted;
 
 /// The summary by dataset types.
@@ -42,7 +43,7 @@ impl Summaries {
         if self.0.contains_key(table) {
             return Ok(());
         }
-        let owner = owner_of(client, &repository.schema, table)?;
+        let Table { owner, size } = Table::find(client, &repository.schema, table)?;
         let sql = format!(
             "select s.collection_id, s.{0}::text from {1}.{2} s where s.collection_id = any ($1) \
              order by s.collection_id, s.{0} for key share",
@@ -53,7 +54,7 @@ impl Summaries {
         let runs: Vec<i64> = repository.runs.iter().map(|run| run.id).collect();
         let summary = as_table_owner(attempt, owner, || {
             let mut summary = Summary::default();
-            for row in client.update(sql.as_str(), None, &[runs.into()])? {
+            for row in query(client, &sql, size, &[runs.into()])?.iter() {
                 summary.runs.push(row.get::<i64>(1)?.unwrap_or_default());
                 summary.values.push(row.get::<String>(2)?.unwrap_or_default());
             }

@@ -4,6 +4,8 @@ use pgrx::pg_sys::Oid;
 use pgrx::spi::SpiClient;
 
 use crate::attempt::Raised;
+use crate::query::query;
+use crate::size::Size;
 
 /// A table that is registered.
 pub struct RegisteredTarget {
@@ -58,14 +60,11 @@ fn look_for_target(
     schema: &str,
     table: &str,
 ) -> Result<Option<RegisteredTarget>, Raised> {
-    let mut rows = client.update(
-        "select t.id, t.relation::oid from forebay.target t \
+    let sql = "select t.id, t.relation::oid from forebay.target t \
          join pg_class c on c.oid = t.relation join pg_namespace n on n.oid = c.relnamespace \
-         where n.nspname = $1 and c.relname = $2",
-        None,
-        &[schema.into(), table.into()],
-    )?;
-    let Some(row) = rows.next() else { return Ok(None) };
+         where n.nspname = $1 and c.relname = $2";
+    let rows = query(client, sql, Size::default(), &[schema.into(), table.into()])?;
+    let Some(row) = rows.iter().next() else { return Ok(None) };
     let (id, relation) = (row.get::<i32>(1)?, row.get::<Oid>(2)?);
     Ok(id.zip(relation).map(|(id, relation)| RegisteredTarget { id, relation }))
 }
