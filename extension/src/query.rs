@@ -62,7 +62,8 @@ impl Rows<'_> {
 
 impl Drop for Rows<'_> {
     fn drop(&mut self) {
-        // SAFETY: the rows, if there are any, are SPI's, and freed once; nothing that was read from them refers to them.
+        // SAFETY: the rows, if there are any, are SPI's, and freed once; nothing that was read from them
+        // refers to them.
         unsafe { pg_sys::SPI_freetuptable(self.table) };
     }
 }
