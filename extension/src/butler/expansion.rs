@@ -131,7 +131,7 @@ fn tags(table: &TagsTable) -> Expansion {
 /// The summary of collections by a governor, if a dataset type of the batch has it.
 fn summary(repository: &Repository, governor: &str) -> Option<Expansion> {
     let of_table =
-        |table: &'_ TagsTable| table.dimensions.iter().any(|dimension| dimension.name == governor);
+        |table: &TagsTable| table.dimensions.iter().any(|dimension| dimension.name == governor);
     let tables: Vec<_> = repository.tags_tables.iter().filter(|table| of_table(table)).collect();
     let mut dimensions = tables.iter().flat_map(|table| &table.dimensions);
     let value = value_of(dimensions.find(|dimension| dimension.name == governor)?);

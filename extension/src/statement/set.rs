@@ -150,8 +150,8 @@ impl Staging<'_> {
         let target = self.target;
         let (rows, upserts) = (self.rows(), self.upserts(Taken::All));
         let place = "(s._event::int8 << 32 | s._row)";
-        let key = key_images(target);
         let first = if repeats {
+            let key = key_images(target);
             format!(
                 " and {place} in (select min({place}) from {rows} where {upserts} group by {key}) \
                  order by {key}"

@@ -9,7 +9,7 @@ use lru::LruCache;
 use crate::rejection::Rejection;
 use crate::sphgeom::{Effort, PixelRanges, Region};
 
-/// Regions of so many visits, while their events come mixed.
+/// Regions of so many visits, while their events come mixed. A zero would not compile.
 const MOST: NonZeroUsize = NonZeroUsize::new(64).unwrap();
 
 /// Regions of more digits or ranges than these are no visit's, and not worth their memory.
