@@ -1,5 +1,6 @@
 //! The Kafka client: its settings, and what it reports besides records.
 
+mod consumer;
 mod producer;
 mod security;
 mod trouble;
@@ -8,8 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::client::ClientContext;
-use rdkafka::config::{ClientConfig, FromClientConfigAndContext as _, RDKafkaLogLevel};
-use rdkafka::consumer::{BaseConsumer, ConsumerContext};
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
+use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::statistics::Statistics;
 use rdkafka::topic_partition_list::TopicPartitionList;
@@ -20,12 +21,10 @@ use crate::health::{Component, Health};
 use crate::metrics::Metrics;
 use crate::position::{Offset, Partition};
 
+pub use consumer::KafkaConsumer;
 pub use producer::{KafkaProducer, producer};
 
 use trouble::Trouble;
-
-/// A consumer that reports to the writer's metrics and health.
-pub type KafkaConsumer = BaseConsumer<Reporter>;
 
 /// How long a question to the broker may take.
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -40,6 +39,8 @@ const SETTINGS: &[(&str, &str)] = &[
     ("check.crcs", "true"),
     ("isolation.level", "read_committed"),
     ("enable.partition.eof", "true"),
+    // The default keeps silent for 30 s that a topic is gone; by then it may have been made anew.
+    ("topic.metadata.propagation.max.ms", "0"),
     // The default of a second caps throughput.
     ("fetch.queue.backoff.ms", "1"),
     ("statistics.interval.ms", "1000"),
@@ -56,7 +57,7 @@ const CLIENT_SETTINGS: &[(&str, &str)] = &[
 /// too, so that many tiny ones don't take far more than its bytes.
 const RECORD_OVERHEAD: u64 = 400;
 
-/// A new consumer. It is never subscribed; it reads what it is assigned.
+/// A new consumer.
 ///
 /// # Errors
 /// If librdkafka refuses a setting, or has no resources.
@@ -70,7 +71,7 @@ pub fn consumer(
     settings.set("queued.max.messages.kbytes", (queue / 1024).to_string());
     settings.set("queued.min.messages", (queue / RECORD_OVERHEAD).clamp(1, 100_000).to_string());
     bound_fetches(&mut settings, fetch);
-    KafkaConsumer::from_config_and_context(&settings, reporter)
+    KafkaConsumer::new(&settings, reporter)
 }
 
 /// What a probe fetches at a time.
@@ -85,7 +86,7 @@ pub fn probe(config: &KafkaConfig, reporter: Reporter) -> KafkaResult<KafkaConsu
     settings.set("fetch.wait.max.ms", "20");
     settings.set("queued.max.messages.kbytes", "64");
     bound_fetches(&mut settings, PROBE_FETCH);
-    KafkaConsumer::from_config_and_context(&settings, reporter)
+    KafkaConsumer::new(&settings, reporter)
 }
 
 /// librdkafka raises the one limit to the other.
@@ -102,7 +103,7 @@ fn bound_fetches(settings: &mut ClientConfig, bytes: u64) {
 pub fn watcher(config: &KafkaConfig, reporter: Reporter) -> KafkaResult<KafkaConsumer> {
     let mut settings = settings(config);
     settings.set("statistics.interval.ms", "0");
-    KafkaConsumer::from_config_and_context(&settings, reporter)
+    KafkaConsumer::new(&settings, reporter)
 }
 
 fn settings(config: &KafkaConfig) -> ClientConfig {

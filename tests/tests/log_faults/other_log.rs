@@ -133,8 +133,8 @@ async fn recreated(records: i32, runs: bool) -> Result<()> {
     }
     stream.topic.delete(kafka).await?;
     if runs {
-        // It has seen that the topic is gone.
-        writer.wait_for_line("has no topic").await?;
+        // Its consumer has seen that the topic is gone.
+        writer.wait_for_line("Unknown partition").await?;
     }
     stream.topic = Topic::create_with(kafka, stream.topic.name(), 2, &[]).await?;
     if records > 0 {
