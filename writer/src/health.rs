@@ -10,12 +10,14 @@ use serde::Serialize;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Component {
-    /// The Kafka cluster and the topics in it.
+    /// The Kafka cluster.
     Broker,
     /// The primary, the extension in it, and the targets.
     Database,
     /// The claim on the partitions.
     Claim,
+    /// The topics, of which some can be missing. Shown while they are alone.
+    Topics,
     /// The store that has the files of datasets. It is shown while it is down alone, since it is not
     /// asked before there is a file.
     Files,
@@ -29,6 +31,7 @@ impl fmt::Display for Component {
             Self::Broker => "broker",
             Self::Database => "database",
             Self::Claim => "claim",
+            Self::Topics => "topics",
             Self::Files => "files",
             Self::Partition => "partition",
         })
@@ -93,7 +96,9 @@ impl Health {
 
     /// All components.
     pub fn statuses(&self) -> Vec<Status> {
-        let is_shown = |status: &&Status| status.component != Component::Files || !status.ready;
+        let is_shown = |status: &&Status| {
+            !matches!(status.component, Component::Topics | Component::Files) || !status.ready
+        };
         lock(&self.statuses).iter().filter(is_shown).cloned().collect()
     }
 
@@ -135,14 +140,16 @@ mod tests {
     }
 
     #[test]
-    fn a_store_is_shown_while_it_is_down() {
-        let health = Health::default();
-        assert!(!health.up(Component::Files));
-        assert_eq!(health.statuses().len(), 3);
-        assert!(health.down(Component::Files, "gone"));
-        assert_eq!(health.statuses()[3].reason.as_deref(), Some("gone"));
-        assert!(health.up(Component::Files));
-        assert_eq!(health.statuses().len(), 3);
+    fn topics_and_a_store_are_shown_while_they_are_down() {
+        for component in [Component::Topics, Component::Files] {
+            let health = Health::default();
+            assert!(!health.up(component));
+            assert_eq!(health.statuses().len(), 3);
+            assert!(health.down(component, "gone"));
+            assert_eq!(health.statuses()[3].reason.as_deref(), Some("gone"));
+            assert!(health.up(component));
+            assert_eq!(health.statuses().len(), 3);
+        }
     }
 
     #[test]

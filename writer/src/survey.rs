@@ -66,6 +66,19 @@ pub enum SurveyError {
         /// The topic.
         topic: String,
     },
+    /// The topic does not exist any more, or has fewer partitions than before.
+    #[error(
+        "Kafka at {servers} has no {topic}/{partition}: the topic was deleted, or made anew with \
+         fewer partitions; create it again, or correct source.topics"
+    )]
+    UnknownPartition {
+        /// The configured servers.
+        servers: String,
+        /// The topic.
+        topic: String,
+        /// The partition.
+        partition: Partition,
+    },
     /// The topic exists, without a partition.
     #[error("topic \"{topic}\" has no partitions; create it again with at least one")]
     NoPartitions {
@@ -119,6 +132,15 @@ pub fn partitions(
     Asking { consumer, servers }.partitions(topic)
 }
 
+fn is_unknown(code: RDKafkaErrorCode) -> bool {
+    matches!(
+        code,
+        RDKafkaErrorCode::UnknownPartition
+            | RDKafkaErrorCode::UnknownTopic
+            | RDKafkaErrorCode::UnknownTopicOrPartition
+    )
+}
+
 impl Asking<'_> {
     fn partitions(&self, topic: &str) -> Result<Vec<Partition>, SurveyError> {
         let metadata = self
@@ -133,9 +155,7 @@ impl Asking<'_> {
             metadata.topics().iter().find(|found| found.name() == topic).ok_or_else(unknown)?;
         if let Some(error) = found.error() {
             return Err(match RDKafkaErrorCode::from(error) {
-                RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic => {
-                    unknown()
-                }
+                code if is_unknown(code) => unknown(),
                 code => SurveyError::Topic { topic: topic.to_owned(), reason: code.to_string() },
             });
         }
@@ -153,7 +173,14 @@ impl Asking<'_> {
         let (low, high) = self
             .consumer
             .fetch_watermarks(topic, partition.0, ANSWER_TIMEOUT)
-            .map_err(|error| self.failed(format!("the offsets of {topic}/{partition}"), error))?;
+            .map_err(|error| match error.rdkafka_error_code() {
+                Some(code) if is_unknown(code) => SurveyError::UnknownPartition {
+                    servers: self.servers.to_owned(),
+                    topic: topic.to_owned(),
+                    partition,
+                },
+                _ => self.failed(format!("the offsets of {topic}/{partition}"), error),
+            })?;
         Ok((Offset(low), Offset(high)))
     }
 

@@ -124,6 +124,15 @@ impl Stream {
         Ok(())
     }
 
+    /// Waits until the writer owns no partition, and so reads none.
+    async fn wait_until_nothing_is_owned(&self, writer: &Writer) -> Result<()> {
+        let nothing = wait::until("no partition to be owned", || async move {
+            let owned = Metrics::of(writer).await?.sum("forebay_owned_partitions", &[]);
+            Ok((owned == Some(0.0)).then_some(()))
+        });
+        nothing.await.with_context(|| writer.output().tail())
+    }
+
     async fn resume(&self, stack: &Stack, partition: i32, arguments: &[&str]) -> Result<Ended> {
         let partition = partition.to_string();
         let place = ["--topic", self.topic.name(), "--partition", &partition];

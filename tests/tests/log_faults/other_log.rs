@@ -1,9 +1,11 @@
 //! Faults 13, 14 and 15: records that are gone, and another log in place of the one that was read.
 
-use anyhow::{Result, ensure};
-use forebay_tests::{Broker, Segment, Stack, Topic, Transactions, Writer, wait};
+use anyhow::{Context, Result, ensure};
+use forebay_tests::{
+    Broker, Producer, Segment, Stack, Topic, Transactions, Writer, stack::unique, wait,
+};
 
-use super::{Stream, expect};
+use super::{SOURCE, Stream, expect};
 
 /// Fault 13: cut off, and cut off and grown since.
 #[tokio::test]
@@ -133,8 +135,7 @@ async fn recreated(records: i32, runs: bool) -> Result<()> {
     }
     stream.topic.delete(kafka).await?;
     if runs {
-        // Its consumer has seen that the topic is gone.
-        writer.wait_for_line("Unknown partition").await?;
+        stream.wait_until_nothing_is_owned(&writer).await?;
     }
     stream.topic = Topic::create_with(kafka, stream.topic.name(), 2, &[]).await?;
     if records > 0 {
@@ -174,6 +175,60 @@ async fn a_topic_made_anew_and_longer_is_noticed() -> Result<()> {
 #[tokio::test]
 async fn a_topic_made_anew_while_it_is_read_is_noticed() -> Result<()> {
     recreated(9, true).await
+}
+
+/// Fault 15: one of two topics is deleted. The writer reads the other one on, and looks out for the
+/// one that is gone.
+#[tokio::test]
+async fn a_deleted_topic_holds_up_no_other() -> Result<()> {
+    let stack = Stack::from_env()?;
+    let kafka = stack.kafka();
+    let mut stream = Stream::create(&stack, kafka, 2, &[]).await?;
+    let kept = Topic::create(kafka, &unique("kept"), 1).await?;
+    let topics = vec![stream.topic.name().to_owned(), kept.name().to_owned()];
+    let mut writer = Writer::start(&stack, stream.config().set("source.topics", topics))?;
+    for partition in 0..2 {
+        stream.send(partition, 3).await?;
+        stream.wait_until_at(&writer, partition, 3).await?;
+    }
+    let producer = Producer::new(kafka)?;
+    // Rows of the other topic are those of a partition that this one does not have.
+    let event = stream.events(9, 1).concat();
+    producer.send(&kept, 0, None, Some(event.as_bytes())).await?;
+    wait::until("the other topic's row", || async {
+        Ok((stream.rows(9).await? == 1).then_some(()))
+    })
+    .await?;
+
+    stream.topic.delete(kafka).await?;
+    let what = "/readyz to name the topic, and nothing else";
+    wait::until(what, || async {
+        let answer = writer.get("/readyz").await?;
+        let components: Vec<serde_json::Value> = serde_json::from_str(&answer.body)?;
+        let mut unready = components.iter().filter(|component| component["ready"] == false);
+        let is_it = unready.next().is_some_and(|first| {
+            let reason = first["reason"].as_str().unwrap_or_default();
+            first["component"] == "topics" && reason.contains(stream.topic.name())
+        });
+        Ok((is_it && unready.next().is_none()).then_some(()))
+    })
+    .await
+    .with_context(|| writer.output().tail())?;
+    let event = stream.events(9, 1).concat();
+    let sent = producer.send(&kept, 0, None, Some(event.as_bytes())).await?;
+    stream.database.wait_until_merged(SOURCE, &kept, sent).await?;
+    assert_eq!(stream.rows(9).await?, 2);
+
+    stream.topic = Topic::create_with(kafka, stream.topic.name(), 2, &[]).await?;
+    for partition in 0..2 {
+        let said = stream.wait_until_stopped(&writer, partition).await?;
+        ensure!(said.contains("made anew"), "{said}");
+    }
+    let event = stream.events(9, 1).concat();
+    let sent = producer.send(&kept, 0, None, Some(event.as_bytes())).await?;
+    stream.database.wait_until_merged(SOURCE, &kept, sent).await?;
+    stream.check_stopped(&mut writer, &[0, 1]).await?;
+    writer.stop().await
 }
 
 /// Fault 15: offsets of one cluster mean nothing in another.

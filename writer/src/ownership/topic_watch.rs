@@ -1,4 +1,5 @@
-//! Which partitions the topics have, looked up again and again: new ones are taken up.
+//! Which partitions the topics have, looked up again and again: new ones are taken up, and those of
+//! a topic that is gone are given back.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -8,23 +9,32 @@ use tracing::{info, warn};
 
 use super::allocation::Key;
 use crate::backoff::{Backoff, shown};
+use crate::config::Config;
 use crate::failure::Failure;
-use crate::health::Component;
-use crate::kafka::{self, Reporter};
+use crate::health::{Component, Health};
+use crate::kafka::{self, KafkaConsumer, Reporter};
 use crate::position::Topic;
-use crate::survey::partitions;
+use crate::survey::{SurveyError, partitions};
 use crate::worker::Surroundings;
 
 /// How often the topics are looked up.
 const INTERVAL: Duration = Duration::from_secs(5);
 
-/// The partitions of all topics, when they were last seen.
+/// The partitions of the topics that are there, when they were last seen.
 #[derive(Debug, Clone)]
 pub struct Seen {
     /// Every partition.
     pub partitions: BTreeSet<Key>,
     /// When.
     pub at: Instant,
+}
+
+/// What one look found.
+#[derive(Debug, Default)]
+struct Found {
+    partitions: BTreeSet<Key>,
+    /// Why some topics have none.
+    missing: Vec<SurveyError>,
 }
 
 /// Starts to watch, on a thread of its own: none until the topics were seen. It ends when nobody
@@ -47,33 +57,64 @@ fn watch_topics(surroundings: &Surroundings, sender: &watch::Sender<Option<Seen>
                 kafka::watcher(&config.kafka, reporter).map_err(Failure::Client)
             }
         };
-        let looked = client.and_then(|client| {
-            let mut found = BTreeSet::new();
-            for topic in &config.source.topics {
-                let numbers = partitions(&client, &config.kafka.bootstrap_servers, topic)?;
-                let name = Topic::from(topic.as_str());
-                found.extend(numbers.into_iter().map(|number| (name.clone(), number)));
-            }
-            Ok((client, found))
-        });
-        match looked {
-            Ok((client, found)) => {
-                backoff.reset();
+        let looked = client.and_then(|client| Ok((look(&client, config)?, client)));
+        let wait = match looked {
+            Ok((found, client)) => {
                 consumer = Some(client);
                 if health.up(Component::Broker) {
-                    info!(brokers = config.kafka.bootstrap_servers, "found the topics");
+                    info!(brokers = config.kafka.bootstrap_servers, "the Kafka brokers answer");
                 }
-                sender.send_replace(Some(Seen { partitions: found, at: Instant::now() }));
-                rest(sender, INTERVAL);
+                let wait = judge(&found.missing, health, &mut backoff);
+                sender
+                    .send_replace(Some(Seen { partitions: found.partitions, at: Instant::now() }));
+                wait
             }
             Err(failure) => {
                 let wait = backoff.wait();
                 health.down(failure.component(), failure.to_string());
                 warn!("{failure}; trying again in {}", shown(wait));
-                rest(sender, wait);
+                wait
             }
+        };
+        rest(sender, wait);
+    }
+}
+
+/// Looks at all topics.
+///
+/// # Errors
+/// If the broker does not answer. A topic that is not there keeps none of the others from being
+/// read.
+fn look(client: &KafkaConsumer, config: &Config) -> Result<Found, SurveyError> {
+    let mut found = Found::default();
+    for topic in &config.source.topics {
+        match partitions(client, &config.kafka.bootstrap_servers, topic) {
+            Ok(numbers) => {
+                let name = Topic::from(topic.as_str());
+                found.partitions.extend(numbers.into_iter().map(|number| (name.clone(), number)));
+            }
+            Err(error @ SurveyError::Broker { .. }) => return Err(error),
+            Err(error) => found.missing.push(error),
         }
     }
+    Ok(found)
+}
+
+/// Says which topics are missing, and answers when to look again.
+fn judge(missing: &[SurveyError], health: &Health, backoff: &mut Backoff) -> Duration {
+    if missing.is_empty() {
+        backoff.reset();
+        if health.up(Component::Topics) {
+            info!("all topics are there");
+        }
+        return INTERVAL;
+    }
+    let wait = backoff.wait();
+    let reasons: Vec<String> = missing.iter().map(ToString::to_string).collect();
+    let reasons = reasons.join("; ");
+    warn!("{reasons}; looking again in {}", shown(wait));
+    health.down(Component::Topics, reasons);
+    wait
 }
 
 /// Waits, but not if nobody listens any more.
