@@ -39,7 +39,8 @@ const SETTINGS: &[(&str, &str)] = &[
     ("check.crcs", "true"),
     ("isolation.level", "read_committed"),
     ("enable.partition.eof", "true"),
-    // The default keeps silent for 30 s that a topic is gone; by then it may have been made anew.
+    // By default, a consumer keeps silent in its first 30 s that a topic is gone; by then it may have
+    // been made anew.
     ("topic.metadata.propagation.max.ms", "0"),
     // The default of a second caps throughput.
     ("fetch.queue.backoff.ms", "1"),

@@ -7,6 +7,7 @@
 //! goes wrong here, tokens keep a partition from being written by two.
 
 pub mod allocation;
+mod known_topics;
 pub mod lock;
 pub mod steward;
 pub mod topic_watch;

@@ -63,6 +63,8 @@ impl Pipeline {
             let wait = self.judge(&failure)?;
             tokio::select! {
                 _ = shutdown.wait_for(|stop| *stop) => return Ok(()),
+                // Without what it could not claim, it may go better.
+                Ok(()) = self.wanted.changed() => {}
                 () = tokio::time::sleep(wait) => {}
             }
         }
@@ -106,6 +108,7 @@ impl Pipeline {
             }
             Err(failure) => {
                 worker.stop(failure.stops(), &BTreeMap::new());
+                worker.end_reading();
                 Err(failure)
             }
         }

@@ -157,16 +157,27 @@ impl Asking<'_> {
         Ok(self.starts(&found, |one| one.high))
     }
 
-    /// Whether a consumer group has an offset anywhere in these topics.
+    /// Whether a consumer group has an offset anywhere in these topics. A topic that is not there
+    /// may be the one.
     fn is_known(&self, group: &str, topics: &[String]) -> Result<bool, SurveyError> {
         let mut all = TopicPartitionList::new();
+        let mut missing = None;
         for topic in topics {
-            for number in partitions(self.consumer, &self.kafka.bootstrap_servers, topic)? {
-                all.add_partition(topic, number.0);
+            match partitions(self.consumer, &self.kafka.bootstrap_servers, topic) {
+                Ok(numbers) => numbers.iter().for_each(|number| {
+                    all.add_partition(topic, number.0);
+                }),
+                Err(error @ SurveyError::Broker { .. }) => return Err(error),
+                Err(error) => missing = Some(error),
             }
         }
         let found = self.committed(group, all)?;
-        Ok(found.elements().iter().any(|one| matches!(one.offset(), KafkaOffset::Offset(_))))
+        let is_known =
+            found.elements().iter().any(|one| matches!(one.offset(), KafkaOffset::Offset(_)));
+        match missing {
+            Some(error) if !is_known => Err(error),
+            _ => Ok(is_known),
+        }
     }
 
     /// Where a consumer group would go on.

@@ -66,10 +66,10 @@ pub enum SurveyError {
         /// The topic.
         topic: String,
     },
-    /// The topic does not exist any more, or has fewer partitions than before.
+    /// The client does not tell a partition that is gone from one that nobody leads.
     #[error(
-        "Kafka at {servers} has no {topic}/{partition}: the topic was deleted, or made anew with \
-         fewer partitions; create it again, or correct source.topics"
+        "Kafka at {servers} has no {topic}/{partition}, or no leader for it; look at the brokers, \
+         and whether the topic was deleted or has fewer partitions now"
     )]
     UnknownPartition {
         /// The configured servers.

@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// A consumer that reports to the writer's metrics and health. It is never subscribed; it reads
 /// what it is assigned.
 ///
-/// Dropping it blocks for 3 s at most. librdkafka can lock itself up when a consumer ends while the
+/// Dropping it blocks for 3 s at most, if the system has a thread for it. librdkafka can lock itself up when a consumer ends while the
 /// broker answers that an offset is out of range
 /// ([4514](https://github.com/confluentinc/librdkafka/issues/4514), in 2.12 still), which it does
 /// soon after a damaged batch. Such a consumer is left behind, with its threads.
@@ -55,8 +55,9 @@ impl<T: Send + Sync + 'static> Drop for LastReference<T> {
     fn drop(&mut self) {
         if !ends_within(PATIENCE, self.0.take()) {
             warn!(
-                "a Kafka consumer does not end, and is left behind; a known fault of librdkafka \
-                 that harms nothing else"
+                "a Kafka consumer did not end within {} s, and is left behind: a fault of \
+                 librdkafka's (its issue 4514), or a broker that can't be reached",
+                PATIENCE.as_secs(),
             );
         }
     }

@@ -5,13 +5,13 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use super::allocation::Key;
+use super::known_topics::KnownTopics;
 use crate::backoff::{Backoff, shown};
-use crate::config::Config;
 use crate::failure::Failure;
-use crate::health::{Component, Health};
+use crate::health::Component;
 use crate::kafka::{self, KafkaConsumer, Reporter};
 use crate::position::Topic;
 use crate::survey::{SurveyError, partitions};
@@ -19,6 +19,9 @@ use crate::worker::Surroundings;
 
 /// How often the topics are looked up.
 const INTERVAL: Duration = Duration::from_secs(5);
+
+/// How soon they are looked up again at first, if that failed or one was missing.
+const SOON: Duration = Duration::from_millis(100);
 
 /// The partitions of the topics that are there, when they were last seen.
 #[derive(Debug, Clone)]
@@ -29,98 +32,115 @@ pub struct Seen {
     pub at: Instant,
 }
 
-/// What one look found.
-#[derive(Debug, Default)]
-struct Found {
-    partitions: BTreeSet<Key>,
-    /// Why some topics have none.
-    missing: Vec<SurveyError>,
-}
-
 /// Starts to watch, on a thread of its own: none until the topics were seen. It ends when nobody
 /// listens any more.
 pub fn start(surroundings: Surroundings) -> watch::Receiver<Option<Seen>> {
     let (sender, receiver) = watch::channel(None);
-    tokio::task::spawn_blocking(move || watch_topics(&surroundings, &sender));
+    let mut watching = Watching {
+        surroundings,
+        sender,
+        client: None,
+        known: KnownTopics::default(),
+        without_answer: Backoff::new(SOON, INTERVAL),
+        without_topic: Backoff::new(SOON, INTERVAL),
+        said: String::new(),
+    };
+    tokio::task::spawn_blocking(move || watching.run());
     receiver
 }
 
-fn watch_topics(surroundings: &Surroundings, sender: &watch::Sender<Option<Seen>>) {
-    let Surroundings { config, metrics, health, .. } = surroundings;
-    let mut backoff = Backoff::new(Duration::from_millis(100), INTERVAL);
-    let mut consumer = None;
-    while !sender.is_closed() {
-        let client = match consumer.take() {
-            Some(client) => Ok(client),
+struct Watching {
+    surroundings: Surroundings,
+    sender: watch::Sender<Option<Seen>>,
+    client: Option<KafkaConsumer>,
+    known: KnownTopics,
+    without_answer: Backoff,
+    without_topic: Backoff,
+    /// What the log says of missing topics.
+    said: String,
+}
+
+impl Watching {
+    fn run(&mut self) {
+        while !self.sender.is_closed() {
+            let wait = match self.look() {
+                Ok(wait) => wait,
+                Err(failure) => {
+                    let wait = self.without_answer.wait();
+                    self.surroundings.health.down(failure.component(), failure.to_string());
+                    warn!("{failure}; trying again in {}", shown(wait));
+                    wait
+                }
+            };
+            self.rest(wait);
+        }
+    }
+
+    /// Looks at all topics, and answers when to look again. A topic that is not there keeps none of
+    /// the others from being read.
+    fn look(&mut self) -> Result<Duration, Failure> {
+        let Surroundings { config, metrics, health, .. } = &self.surroundings;
+        let client = match self.client.take() {
+            Some(client) => client,
             None => {
                 let reporter = Reporter::new(metrics.clone(), health.clone());
-                kafka::watcher(&config.kafka, reporter).map_err(Failure::Client)
+                kafka::watcher(&config.kafka, reporter).map_err(Failure::Client)?
             }
         };
-        let looked = client.and_then(|client| Ok((look(&client, config)?, client)));
-        let wait = match looked {
-            Ok((found, client)) => {
-                consumer = Some(client);
-                if health.up(Component::Broker) {
-                    info!(brokers = config.kafka.bootstrap_servers, "the Kafka brokers answer");
+        let (mut is_complete, mut gone) = (true, Vec::new());
+        for name in &config.source.topics {
+            let topic = Topic::from(name.as_str());
+            match partitions(&client, &config.kafka.bootstrap_servers, name) {
+                Ok(numbers) => self.known.found(topic, numbers),
+                Err(error @ SurveyError::Broker { .. }) => return Err(error.into()),
+                Err(error) => {
+                    is_complete = false;
+                    if self.known.missed(&topic) {
+                        gone.push(error.to_string());
+                    } else {
+                        debug!("{error}");
+                    }
                 }
-                let wait = judge(&found.missing, health, &mut backoff);
-                sender
-                    .send_replace(Some(Seen { partitions: found.partitions, at: Instant::now() }));
-                wait
             }
-            Err(failure) => {
-                let wait = backoff.wait();
-                health.down(failure.component(), failure.to_string());
-                warn!("{failure}; trying again in {}", shown(wait));
-                wait
-            }
-        };
-        rest(sender, wait);
-    }
-}
-
-/// Looks at all topics.
-///
-/// # Errors
-/// If the broker does not answer. A topic that is not there keeps none of the others from being
-/// read.
-fn look(client: &KafkaConsumer, config: &Config) -> Result<Found, SurveyError> {
-    let mut found = Found::default();
-    for topic in &config.source.topics {
-        match partitions(client, &config.kafka.bootstrap_servers, topic) {
-            Ok(numbers) => {
-                let name = Topic::from(topic.as_str());
-                found.partitions.extend(numbers.into_iter().map(|number| (name.clone(), number)));
-            }
-            Err(error @ SurveyError::Broker { .. }) => return Err(error),
-            Err(error) => found.missing.push(error),
         }
-    }
-    Ok(found)
-}
-
-/// Says which topics are missing, and answers when to look again.
-fn judge(missing: &[SurveyError], health: &Health, backoff: &mut Backoff) -> Duration {
-    if missing.is_empty() {
-        backoff.reset();
-        if health.up(Component::Topics) {
-            info!("all topics are there");
+        self.client = Some(client);
+        self.without_answer.reset();
+        if health.up(Component::Broker) {
+            info!(brokers = config.kafka.bootstrap_servers, "the Kafka brokers answer");
         }
-        return INTERVAL;
+        self.tell(gone.join("; "));
+        Ok(if is_complete {
+            self.without_topic.reset();
+            INTERVAL
+        } else {
+            self.without_topic.wait()
+        })
     }
-    let wait = backoff.wait();
-    let reasons: Vec<String> = missing.iter().map(ToString::to_string).collect();
-    let reasons = reasons.join("; ");
-    warn!("{reasons}; looking again in {}", shown(wait));
-    health.down(Component::Topics, reasons);
-    wait
-}
 
-/// Waits, but not if nobody listens any more.
-fn rest(sender: &watch::Sender<Option<Seen>>, wait: Duration) {
-    let until = Instant::now() + wait;
-    while !sender.is_closed() && Instant::now() < until {
-        std::thread::sleep(Duration::from_millis(100).min(wait));
+    /// Tells the steward what there is, and people what there is not.
+    fn tell(&mut self, gone: String) {
+        let health = &self.surroundings.health;
+        let seen = Seen { partitions: self.known.partitions(), at: Instant::now() };
+        if gone.is_empty() {
+            self.sender.send_replace(Some(seen));
+            if health.up(Component::Topics) {
+                info!("all topics are there");
+            }
+        } else {
+            if gone != self.said {
+                warn!("{gone}; looking for it again and again");
+            }
+            health.down(Component::Topics, gone.as_str());
+            self.sender.send_replace(Some(seen));
+        }
+        self.said = gone;
+    }
+
+    /// Waits, but not if nobody listens any more.
+    fn rest(&self, wait: Duration) {
+        let until = Instant::now() + wait;
+        while !self.sender.is_closed() && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(100).min(wait));
+        }
     }
 }

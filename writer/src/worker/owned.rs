@@ -45,13 +45,10 @@ impl Worker {
     pub async fn give_back(mut self, wanted: &BTreeSet<Key>) -> Result<Database, Failure> {
         let given_back: BTreeSet<Key> =
             self.owned.partitions().difference(wanted).cloned().collect();
+        self.end_reading();
         let source = self.surroundings.config.source.name.as_str();
         lock::disown(&self.database.session, source, &given_back).await?;
         self.surroundings.metrics.give_backs.inc_by(given_back.len() as u64);
-        if let Some(reading) = self.reading.take() {
-            // It ends in its own time.
-            drop(reading.end());
-        }
         Ok(self.database)
     }
 }

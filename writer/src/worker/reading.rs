@@ -13,7 +13,7 @@ use crate::hand_over::{Cap, Decoder, HandOver, Taken};
 use crate::kafka::KafkaConsumer;
 
 /// How long the Kafka client may take to say goodbye.
-const GOODBYE: Duration = Duration::from_secs(3);
+const GOODBYE: Duration = Duration::from_secs(4);
 
 /// A consumer that reads what a claim says, on a thread of its own. Dropping it stops it.
 pub(super) struct Reading {
@@ -49,7 +49,7 @@ impl Reading {
     }
 
     /// Lets the Kafka client send what it still has to, and end: that blocks. Answers when it has
-    /// ended, which need not be waited for.
+    /// ended or is left behind, which need not be waited for.
     pub fn end(mut self) -> tokio::task::JoinHandle<()> {
         let thread = self.thread.take();
         tokio::task::spawn_blocking(move || {
@@ -73,6 +73,13 @@ impl Worker {
     pub(super) fn stop_reading(&self) {
         if let Some(reading) = &self.reading {
             reading.hand_over.stop();
+        }
+    }
+
+    /// Lets the consumer end, in its own time.
+    pub fn end_reading(&mut self) {
+        if let Some(reading) = self.reading.take() {
+            drop(reading.end());
         }
     }
 
