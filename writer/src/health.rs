@@ -16,7 +16,7 @@ pub enum Component {
     Database,
     /// The claim on the partitions.
     Claim,
-    /// The topics. They are shown while some are missing alone.
+    /// The topics. They are shown only while some are missing.
     Topics,
     /// The store that has the files of datasets. It is shown while it is down alone, since it is not
     /// asked before there is a file.

@@ -19,8 +19,8 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// A consumer that reports to the writer's metrics and health. It is never subscribed; it reads
 /// what it is assigned.
 ///
-/// Dropping it blocks for 3 s at most, if the system has a thread for it. librdkafka can lock itself up when a consumer ends while the
-/// broker answers that an offset is out of range
+/// Dropping it blocks for 3 s at most, if the system has a thread for it. librdkafka can lock itself
+/// up when a consumer ends while the broker answers that an offset is out of range
 /// ([4514](https://github.com/confluentinc/librdkafka/issues/4514), in 2.12 still), which it does
 /// soon after a damaged batch. Such a consumer is left behind, with its threads.
 pub struct KafkaConsumer {
